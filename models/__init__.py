@@ -1,0 +1,1 @@
+"""Tensors to tensors: the Raccoon classifier and what it is made of."""

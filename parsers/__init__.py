@@ -1,0 +1,1 @@
+"""Bytes to records; imports nothing else of ours."""

@@ -1,0 +1,3 @@
+"""The running program: receivers → Processor → sinks."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Where lines come from: each receiver drains its source into the queue."""
