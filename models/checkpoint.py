@@ -1,0 +1,143 @@
+"""A checkpoint is a directory: `model.safetensors` and `config.json`; never pickle.
+
+Weights that training has rounded to bf16 are stored as bf16, and read back as fp32.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from models.raccoon import CLASSES, Architecture, Raccoon
+
+SCHEMA = "ltt-stream/raccoon/1"
+EMISSION_PRIOR = (0.001, 0.001, 0.004, 0.05, 0.12, 0.10, 0.70, 0.024)
+"""Severities that running machines emit, emerg … debug: mostly info, little debug."""
+_REFERENCE = "reference_surprise"
+
+
+class CheckpointError(Exception):
+    """One line that names the file and what is wrong with it."""
+
+
+@dataclass
+class Card:
+    """What is known of a model beside its weights: `config.json` without the architecture."""
+
+    corpus_prior: list[float]
+    """Shares of the severities in the training corpus."""
+    apps: list[str]
+    """Apps the model was taught, in lower case; it takes all others as unknown."""
+    emission_prior: list[float] = field(default_factory=lambda: list(EMISSION_PRIOR))
+    temperature: float = 1.0
+    """Logits are divided by it (Guo et al. 2017)."""
+    training: dict[str, Any] = field(default_factory=dict)
+    """Facts: corpus rows, epochs, seed, held-out figures …"""
+
+
+@dataclass
+class Checkpoint:
+    model: Raccoon
+    card: Card
+    reference_surprise: npt.NDArray[np.float32]  # (≤ 4096,) sorted
+    version: str = ""
+
+
+def pretrained_path() -> Path:
+    """The checkpoint that ships with the package."""
+    return Path(__file__).parent / "pretrained" / "raccoon"
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write beside `path` and rename: a reader sees the old one, the new one or none."""
+    tensors = {
+        name: _compact(tensor.detach()) for name, tensor in checkpoint.model.state_dict().items()
+    }
+    tensors[_REFERENCE] = torch.from_numpy(np.sort(checkpoint.reference_surprise)[:4096])
+    weights = save(tensors)
+    config = {
+        "schema": SCHEMA,
+        "architecture": checkpoint.model.architecture.as_dict(),
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+        **vars(checkpoint.card),
+    }
+    fresh = path.with_name(f".{path.name}.new.{os.getpid()}")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    write_synced(fresh / "model.safetensors", weights)
+    write_synced(fresh / "config.json", msgspec.json.format(msgspec.json.encode(config)) + b"\n")
+    old = path.with_name(f".{path.name}.old.{os.getpid()}")
+    if path.exists():
+        path.rename(old)
+    fresh.rename(path)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint; the model is in evaluation mode, in fp32.
+
+    Raises CheckpointError, one line naming the file, for one that is missing, truncated, of
+    another schema or not of the shape it says.
+    """
+    weights_path, config_path = path / "model.safetensors", path / "config.json"
+    config = _config(config_path)
+    try:
+        weights = weights_path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{weights_path}: {error.strerror}") from error
+    digest = hashlib.sha256(weights).hexdigest()
+    if digest != config.get("weights_sha256"):
+        raise CheckpointError(f"{weights_path}: truncated or damaged (its SHA-256 is another)")
+    try:
+        architecture = Architecture(**config["architecture"])
+        card = Card(**{f.name: config[f.name] for f in fields(Card)})
+        if len(card.corpus_prior) != CLASSES or len(card.emission_prior) != CLASSES:
+            raise ValueError(f"priors need {CLASSES} numbers")
+        model = Raccoon(architecture)
+        tensors = {name: tensor.float() for name, tensor in load(weights).items()}
+        reference = tensors.pop(_REFERENCE).numpy()
+        model.load_state_dict(tensors)
+    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"{config_path}: does not fit its weights: {reason}") from error
+    model.eval()
+    return Checkpoint(model, card, reference, f"{path.name}-{digest[:8]}")
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """Write a file and wait until the disk has it."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _config(path: Path) -> dict[str, Any]:
+    try:
+        config = msgspec.json.decode(path.read_bytes())
+    except OSError as error:
+        raise CheckpointError(f"{path}: {error.strerror}") from error
+    except msgspec.DecodeError as error:
+        raise CheckpointError(f"{path}: truncated or not JSON: {error}") from error
+    schema = config.get("schema") if isinstance(config, dict) else None
+    if schema != SCHEMA:
+        raise CheckpointError(f"{path}: schema {schema!r}, this program reads {SCHEMA!r}")
+    assert isinstance(config, dict)
+    return config
+
+
+def _compact(tensor: torch.Tensor) -> torch.Tensor:
+    rounded = tensor.to(torch.bfloat16)
+    exact = bool((rounded.float() == tensor).all())
+    return (rounded if exact else tensor).contiguous()

@@ -1,0 +1,151 @@
+"""The encoder: words → latent path and pooled line.
+
+Lines are packed, not padded: the tokens of a batch lie one after the other, lines of equal length
+together. Products, norms and activations run over all tokens at once; only attention and pooling
+look at one length at a time, as dense (n, L, …) views. So no mask, no wasted work, and a line's
+result doesn't depend on the lines beside it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+Groups = tuple[tuple[int, int], ...]
+"""(length, lines) of each run of lines of equal length, in packed order."""
+
+
+class Encoded(NamedTuple):
+    path: Tensor  # (T, D) latent path of every token, packed
+    pooled: Tensor  # (B, H)
+    groups: Groups
+
+    def padded_path(self) -> tuple[Tensor, Tensor]:
+        """The path as (B, L, D), zero after each line's end, and the mask (B, L) of its tokens."""
+        lengths = torch.tensor([length for length, n in self.groups for _ in range(n)])
+        mask = torch.arange(int(lengths.max())) < lengths.unsqueeze(1)  # (B, L)
+        padded = self.path.new_zeros((*mask.shape, self.path.shape[-1]))
+        padded[mask] = self.path
+        return padded, mask
+
+
+class Product(nn.Linear):
+    """A linear layer that computes in its weights' type and returns fp32.
+
+    The residual stream and the norms stay fp32; in bf16 only the products are rounded.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.linear(x.to(self.weight.dtype), self.weight, self.bias).float()
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block, bidirectional (Vaswani et al. 2017; Xiong et al. 2020)."""
+
+    def __init__(self, width: int, heads: int, inner: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm_attention = nn.LayerNorm(width)
+        self.qkv = Product(width, 3 * width)
+        self.out = Product(width, width)
+        self.norm_inner = nn.LayerNorm(width)
+        self.up = Product(width, inner)
+        self.down = Product(inner, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, groups: Groups) -> Tensor:  # (T, d)
+        x = x + self.dropout(self.out(self._attend(self.qkv(self.norm_attention(x)), groups)))
+        inner = functional.relu(self.up(self.norm_inner(x)))
+        result: Tensor = x + self.dropout(self.down(inner))
+        return result
+
+    def _attend(self, qkv: Tensor, groups: Groups) -> Tensor:  # (T, 3d) → (T, d)
+        width = qkv.shape[-1] // 3
+        mixed, begin = [], 0
+        for length, lines in groups:
+            end = begin + length * lines
+            part = qkv[begin:end].view(lines, length, 3, self.heads, width // self.heads)
+            q, k, v = part.permute(2, 0, 3, 1, 4)  # (n, heads, L, d / heads) each
+            attended = functional.scaled_dot_product_attention(q, k, v)
+            mixed.append(attended.transpose(1, 2).reshape(-1, width))
+            begin = end
+        return torch.cat(mixed)
+
+
+class Encoder(nn.Module):
+    """Words as sums of hashed n-gram vectors, transformer blocks, pooling with a bag beside it."""
+
+    def __init__(
+        self,
+        *,
+        buckets: int,
+        ngram_width: int,
+        width: int,
+        heads: int,
+        inner: int,
+        blocks: int,
+        latent: int,
+        max_words: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.pooled_width = 2 * width
+        self.ngrams = nn.Parameter(torch.randn(buckets, ngram_width) * 0.02)
+        self.project = nn.Linear(ngram_width, width)
+        self.position = nn.Parameter(torch.randn(max_words, width) * 0.02)
+        self.blocks = nn.ModuleList(Block(width, heads, inner, dropout) for _ in range(blocks))
+        self.norm = nn.LayerNorm(width)
+        self.norm_bag = nn.LayerNorm(width)
+        self.query = nn.Linear(width, 1, bias=False)
+        self.to_path = nn.Linear(width, latent)
+        self.dropout = nn.Dropout(dropout)
+
+    def word_vectors(self, features: Tensor, offsets: Tensor) -> Tensor:
+        """One vector a word: features (F,) int64 and where each word's begin, (V,) → (V, d)."""
+        sums = functional.embedding_bag(features, self.ngrams, offsets, mode="sum")  # (V, e)
+        ends = torch.cat((offsets[1:], offsets.new_tensor([len(features)])))
+        counts = (ends - offsets).unsqueeze(1).to(sums.dtype)
+        projected: Tensor = self.project(sums * counts.rsqrt())
+        return projected
+
+    def forward(self, tokens: Tensor, groups: Groups) -> Encoded:
+        """tokens (T, d): word vectors of all lines, packed as `groups` says."""
+        positions = torch.cat([torch.arange(length).repeat(n) for length, n in groups])
+        x = self.dropout(tokens + self.position[positions])
+        for block in self.blocks:
+            x = block(x, groups)
+        x = self.norm(x)
+        weights = self.query(x)  # (T, 1)
+        bag, focus, begin = [], [], 0
+        for length, lines in groups:
+            end = begin + length * lines
+            bag.append(tokens[begin:end].view(lines, length, -1).mean(1))
+            share = weights[begin:end].view(lines, length, 1).softmax(1)
+            focus.append((share * x[begin:end].view(lines, length, -1)).sum(1))
+            begin = end
+        pooled = torch.cat((self.norm_bag(torch.cat(bag)), torch.cat(focus)), dim=-1)
+        return Encoded(self.to_path(x), pooled, groups)
+
+
+def group(lengths: list[int]) -> Groups:
+    """The groups of lines that are already sorted by length."""
+    groups: list[tuple[int, int]] = []
+    for length in lengths:
+        if groups and groups[-1][0] == length:
+            groups[-1] = (length, groups[-1][1] + 1)
+        else:
+            groups.append((length, 1))
+    return tuple(groups)
+
+
+def segment_mean(x: Tensor, groups: Groups) -> Tensor:
+    """Mean over each line's tokens, (T, D) → (B, D)."""
+    parts, begin = [], 0
+    for length, lines in groups:
+        end = begin + length * lines
+        parts.append(x[begin:end].view(lines, length, -1).mean(1))
+        begin = end
+    return torch.cat(parts)

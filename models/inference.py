@@ -1,0 +1,152 @@
+"""The border of the model: canonical texts in, numpy arrays out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from models.checkpoint import Checkpoint, load_checkpoint
+from models.encoder import Groups
+from models.packing import pack
+from models.precision import DType, Precision, choose
+from models.raccoon import CLASSES
+from models.tokens import bags, known_app, words
+
+Floats = npt.NDArray[np.float32]
+
+_BATCH = 256
+"""Lines computed at once: larger ones leave the CPU's caches."""
+_SLICE = 1024
+"""Lines looked at together to find equal lengths; their words must fit the vocabulary."""
+_VOCABULARY = 1 << 16
+"""Word vectors kept, more than a slice of lines of MAX_WORDS new words each."""
+
+
+class Scores(NamedTuple):
+    latent: Floats  # (N, D)
+    log_likelihood: Floats  # (N, 8) log p(text | severity) up to a constant of each line
+    surprise: Floats  # (N,) −log p(latent) under the flow, nats
+
+
+class Uncertainty(NamedTuple):
+    """Mean and standard deviation over Monte-Carlo paths."""
+
+    probability: Floats  # (N, 8)
+    probability_std: Floats  # (N, 8)
+    surprise: Floats  # (N,)
+    surprise_std: Floats  # (N,)
+
+
+class Engine:
+    """A loaded model that scores texts; not thread-safe."""
+
+    def __init__(self, checkpoint: Checkpoint, *, dtype: DType = "auto", threads: int = 1) -> None:
+        torch.set_num_threads(threads)
+        self._model = checkpoint.model.eval()
+        self._temperature = checkpoint.card.temperature
+        architecture = checkpoint.model.architecture
+        self.precision: Precision = choose(dtype, architecture.width, architecture.inner)
+        self._model.set_product_dtype(self.precision.torch_dtype)
+        self.version = checkpoint.version
+        self.dtype: str = self.precision.name
+        self.latent_dim = architecture.latent
+        self.corpus_prior = np.array(checkpoint.card.corpus_prior, np.float32)
+        self.emission_prior = np.array(checkpoint.card.emission_prior, np.float32)
+        self.reference_surprise = checkpoint.reference_surprise
+        self._apps = frozenset(checkpoint.card.apps)
+        self._buckets = architecture.buckets
+        self._index: dict[str, int] = {}
+        self._vectors = torch.zeros((_VOCABULARY, architecture.width))
+
+    @classmethod
+    def load(cls, path: Path, *, dtype: DType = "auto", threads: int = 1) -> Engine:
+        """Load a checkpoint directory.
+
+        Raises models.checkpoint.CheckpointError, one line, for one that cannot be used.
+        """
+        return cls(load_checkpoint(path), dtype=dtype, threads=threads)
+
+    def encode(self, apps: Sequence[str], texts: Sequence[str]) -> Scores:
+        """Score canonical texts (models.text.canonical).
+
+        An app that training has not met counts as unknown, as "" does: on programs never seen a
+        made-up meaning of the name costs more than the name is worth.
+        """
+        n = len(texts)
+        latent = np.empty((n, self.latent_dim), np.float32)
+        log_likelihood = np.empty((n, CLASSES), np.float32)
+        surprise = np.empty(n, np.float32)
+        with torch.inference_mode():
+            for rows, tokens, groups in self._batches(apps, texts):
+                scored = self._model(tokens, groups)
+                latent[rows] = scored.latent.numpy()
+                logits = scored.logits / self._temperature
+                log_likelihood[rows] = logits.log_softmax(-1).numpy()
+                surprise[rows] = -scored.log_prob.numpy()
+        return Scores(latent, log_likelihood, surprise)
+
+    def uncertainty(
+        self, apps: Sequence[str], texts: Sequence[str], *, paths: int = 16, seed: int = 0
+    ) -> Uncertainty:
+        """How far noise in the latent moves a score: `paths` draws, the emission prior inside."""
+        n = len(texts)
+        result = Uncertainty(
+            np.empty((n, CLASSES), np.float32),
+            np.empty((n, CLASSES), np.float32),
+            np.empty(n, np.float32),
+            np.empty(n, np.float32),
+        )
+        log_prior = torch.from_numpy(np.log(self.emission_prior))
+        generator = torch.Generator().manual_seed(seed)
+        with torch.inference_mode():
+            for rows, tokens, groups in self._batches(apps, texts):
+                scored = self._model.sample(tokens, groups, paths, generator)
+                probability = (scored.logits / self._temperature + log_prior).softmax(-1)
+                result.probability[rows] = probability.mean(0).numpy()
+                result.probability_std[rows] = probability.std(0, correction=0).numpy()
+                result.surprise[rows] = -scored.log_prob.mean(0).numpy()
+                result.surprise_std[rows] = scored.log_prob.std(0, correction=0).numpy()
+        return result
+
+    def _batches(
+        self, apps: Sequence[str], texts: Sequence[str]
+    ) -> Iterator[tuple[npt.NDArray[np.intp], torch.Tensor, Groups]]:
+        """Token vectors of batches of lines of about equal length, and the rows they are of."""
+        if len(apps) != len(texts):
+            raise ValueError(f"{len(apps)} apps, {len(texts)} texts")
+        for start in range(0, len(texts), _SLICE):
+            end = start + _SLICE
+            lines = self._numbers(
+                [
+                    words(known_app(app, self._apps), text)
+                    for app, text in zip(apps[start:end], texts[start:end], strict=True)
+                ]
+            )
+            lengths = np.fromiter(map(len, lines), np.intp, len(lines))
+            by_length = np.argsort(lengths, kind="stable")
+            for begin in range(0, len(lines), _BATCH):
+                rows = by_length[begin : begin + _BATCH]
+                packed = pack([lines[i] for i in rows.tolist()])
+                tokens = self._vectors[torch.from_numpy(packed.words)]  # (T, d)
+                yield start + rows[packed.order], tokens, packed.groups
+
+    def _numbers(self, lines: list[list[str]]) -> list[list[int]]:
+        """Word numbers of at most `_SLICE` lines; a word's vector is computed once."""
+        index = self._index
+        unknown = {word for line in lines for word in line if word not in index}
+        if len(index) + len(unknown) > _VOCABULARY:
+            index.clear()
+            unknown = {word for line in lines for word in line}
+        if unknown:
+            new = sorted(unknown)
+            first = len(index)
+            flat, offsets = bags(new, self._buckets)
+            vectors = self._model.encoder.word_vectors(torch.tensor(flat), torch.tensor(offsets))
+            self._vectors[first : first + len(new)] = vectors
+            index.update(zip(new, range(first, first + len(new)), strict=True))
+        return [[index[word] for word in line] for line in lines]

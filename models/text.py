@@ -1,0 +1,207 @@
+"""Canonical text: what varies between two lines of one statement is masked, what matters is kept.
+
+A line cache sits in front of the model. Its key is (app, message bytes without ASCII digits,
+`significant_slots`), so masking here must depend as little as possible on how many digits there
+are: `eth0` becomes `eth`, any dotted quad an `<ip>`, any run of digits a `<num>`. The law (equal
+keys give equal canonical text) is measured in tests/models/test_text.py.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+MAX_TOKENS: Final = 64
+"""Blank-separated tokens kept; the rest of a longer line adds nothing to its template."""
+_MAX_TOKEN_CHARS: Final = 160
+_MAX_LONG_CHARS: Final = 1024
+_CACHE_TOKENS: Final = 1 << 15
+
+WELL_KNOWN_PORTS: Final = frozenset(
+    b"20 21 22 23 25 53 67 68 69 80 88 110 111 123 135 137 138 139 143 161 162 179 389 443 445 465"
+    b" 500 514 546 547 587 631 636 853 873 989 990 993 995 1080 1194 1433 1521 1723 1883 1900 2049"
+    b" 2375 3128 3306 3389 4500 5060 5061 5353 5432 5355 5900 5985 6379 8080 8443 9200 11211 27017"
+    b" 51820".split()
+)
+"""Ports worth a template of their own; all others share one, so a scan makes no new ones."""
+_OTHER_PORT: Final = b"<port>"
+
+# Group 1: a port; 2: a code kept as it is; 3 and 4: a Cisco level and number. Every alternative
+# begins with a literal, which is what lets the regex engine skip to candidates.
+_SLOT: Final = (
+    r"(?:PT=|dpt=|Port=|port=|dst [^\s/]{1,64}/|to \w{1,32}:[\w.:]{1,64}/"
+    r"|tcp,\d+,[\w.:]{2,45},[\w.:]{2,45},\d+,|udp,\d+,[\w.:]{2,45},[\w.:]{2,45},\d+,)"
+    r"(\d{1,5})(?!\d)"
+    r"|(?:PROTO=|HTTP/\d(?:\.\d)?\" |(?:ode|tatus|ignal|rrno|xit|rror|rr|rc|ret|esult)"
+    r"(?:ed|urned|val)?(?: code| status| value| with)?\"?[ =:#]{1,3}[(\[]?-?)"
+    r"(\d{1,3})(?![\w.:])"
+    r"|%ASA-(\d)-(\d{6})"
+)
+_SLOT_STR: Final = re.compile(_SLOT, re.ASCII)
+_SLOT_BYTES: Final = re.compile(_SLOT.encode("ascii"))
+
+# Digits of a significant slot wait as private-use characters, so that no mask sees them.
+_PROTECT: Final = {ord("0") + i: 0xE000 + i for i in range(10)}
+_RESTORE: Final = {0xE000 + i: ord("0") + i for i in range(10)}
+_PROTECTED_PORT: Final = "\ue00a"
+
+# The stamp a program writes itself in front of its line, with the process ids some add.
+_OWN_STAMP: Final = re.compile(
+    r"\s*\[?\s*(?:"
+    r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?"
+    r"(?:(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d+|\d+ [A-Z][a-z]{2})"
+    r"(?: \d+)? \d+:\d+:\d+(?:[.,]\d+)?(?: \d+)?"
+    r"|\d+[-/.]\d+[-/.]\d+[T ]\d+:\d+:\d+(?:[.,]\d+)?(?:Z| ?[+-]\d+:?\d+)?"
+    r"|\d+/[A-Z][a-z]{2}/\d+:\d+:\d+:\d+(?: [+-]\d+)?"
+    r"|\d+-\d+ \d+:\d+:\d+\.\d+ +\d+ +\d+(?= )"
+    r"|\d{6} \d{6} \d+(?= )"
+    r"|\d+:\d+:\d+(?:[.,]\d+)?(?=[\] ])"
+    r"|\d+\.\d{3,9}(?=[\] ])"
+    r")\]?:?(?: - )?\s*",
+    re.ASCII,
+)
+
+_H: Final = r"[0-9A-Fa-f]{1,4}"
+_MASK: Final = re.compile(
+    r"(?P<url>[A-Za-z][A-Za-z0-9+.-]{1,12}://[^\s\"'<>)\]}|]+)"
+    r"|(?P<email>[\w.+=%-]+@[\w-]+(?:\.[\w-]+)+)"
+    r"|(?P<time>\d+-\d+-\d+T\d+:\d+(?::\d+)?(?:[.,]\d+)?(?:Z|[+-]\d+:?\d+)?"
+    r"|\d+/[A-Z][a-z]{2}/\d+:\d+:\d+:\d+|\d+([-/])\d+\4\d+(?![\w-])"
+    r"|(?<![\w:])\d+:\d+:\d+(?:[.,]\d+)?(?![\w:]))"
+    r"|(?P<uuid>(?<!\w)[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?!\w))"
+    r"|(?P<mac>(?<![\w:])(?:[0-9A-Fa-f]{2}[:-]){5,}[0-9A-Fa-f]{2}(?!\w))"
+    rf"|(?P<ip>(?<![\w.])\d+\.\d+\.\d+\.\d+(?:[:/]\d+)?(?![\w.]*\.\w)"
+    rf"|(?<![\w:])(?:(?:{_H}:){{7}}{_H}(?::\d+)?"
+    rf"|(?:{_H}(?::{_H}){{0,6}})?::(?:{_H}(?::{_H}){{0,6}})?)(?:%\w+)?(?![\w:]))"
+    r"|(?P<path>(?<![\w.)/<>\]])[.~]{0,2}/(?!\d+\.\d+\.)[\w.~%@+$-][^\s\"'<>()\[\]{}|,;:&]*"
+    r"|\b[A-Za-z]:\\[^\s\"'<>|,;]+)"
+    r"|(?P<host>(?<![\w.-])[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\."
+    r"(?:com|net|org|edu|gov|de|ru|cn|fr|uk|jp|br|pl|nl|it|io|local|lan|internal|localdomain)"
+    r"(?![\w-]|\.\w))"
+    r"|(?P<hex>0[xX][0-9A-Fa-f]+\b)"
+    r"|(?P<b64>(?<![\w+/=])(?=[A-Za-z+/]*\d+[A-Za-z+/]+\d)(?=[A-Z\d+/]*[a-z])(?=[a-z\d+/]*[A-Z])"
+    r"[A-Za-z0-9+/]{20,}={0,2}(?!\w))"
+    r"|(?P<num>\d+(?:\.\d+)*(?![A-Za-z\d]))"
+    r"|(?P<word>[A-Za-z]*\d[A-Za-z\d]*)",
+    re.ASCII,
+)
+_HEX_WORD: Final = re.compile(r"[0-9a-f]+|[0-9A-F]+")
+_LONG_HEX: Final = re.compile(r"(?<![A-Za-z])(?:[a-f]{8,}|[A-F]{8,})(?![A-Za-z])")
+_DIGITS: Final = re.compile(r"\d+", re.ASCII)
+
+
+def significant_slots(message: bytes) -> tuple[bytes, ...]:
+    """The numbers that change what a line means, in their order, as `canonical` keeps them.
+
+    Exit, HTTP and result codes, signals, errno, a firewall's protocol and destination port (one
+    bucket for ports that are not well known), severity and number of a Cisco message.
+    """
+    if not may_have_slots(message):
+        return ()
+    found = _SLOT_BYTES.findall(message)
+    slots: list[bytes] = []
+    for port, code, level, number in found:
+        if port:
+            slots.append(port if port in WELL_KNOWN_PORTS else _OTHER_PORT)
+        elif code:
+            slots.append(code)
+        else:
+            slots += (level, number)
+    return tuple(slots)
+
+
+def may_have_slots(message: bytes) -> bool:
+    """False when neither this message nor another with the same letters has a significant slot.
+
+    Digits in the message don't change a False into a True, so a cache keyed by the digit-free
+    text can remember the answer and call `significant_slots` only where it can find something.
+    """
+    return (  # plain searches, several times faster than one regex with these alternatives
+        b"rr" in message
+        or b"ode" in message
+        or b"xit" in message
+        or b"tatus" in message
+        or b"ignal" in message
+        or b"esult" in message
+        or b"ret" in message
+        or b"rc" in message
+        or b"HTTP/" in message
+        or b"dst " in message
+        or b"PT=" in message
+        or b"ort=" in message
+        or b"dpt=" in message
+        or b"PROTO=" in message
+        or b"to " in message
+        or b"tcp," in message
+        or b"udp," in message
+        or b"%ASA-" in message
+    )
+
+
+def canonical(message: str) -> str:
+    """The text of a message with what varies masked: `<num> <hex> <ip> <path> <time> …`.
+
+    Blanks are collapsed, the program's own leading stamp is dropped, digits inside names go
+    (`eth0` → `eth`), significant slots stay. At most `MAX_TOKENS` blank-separated tokens.
+    """
+    own_stamp = _OWN_STAMP.match(message)
+    if own_stamp is not None:
+        message = message[own_stamp.end() :]
+    slots = 0
+    if may_have_slots(message.encode("utf-8", "replace")):
+        message, slots = _SLOT_STR.subn(_protect, message)
+    get = _token_cache.get
+    text = " ".join(
+        [get(t) or _mask_token(t) for t in message.split(None, MAX_TOKENS)[:MAX_TOKENS]]
+    )
+    if slots:
+        text = text.translate(_RESTORE).replace(_PROTECTED_PORT, "<port>")
+    return text
+
+
+_token_cache: dict[str, str] = {}
+
+
+def _protect(match: re.Match[str]) -> str:
+    text = match[0]
+    port = match[1]
+    if port is None:
+        return text.translate(_PROTECT) if match[3] else _protect_tail(text, match[2])
+    if port.encode() in WELL_KNOWN_PORTS:
+        return _protect_tail(text, port)
+    return text[: -len(port)] + _PROTECTED_PORT
+
+
+def _protect_tail(text: str, number: str) -> str:
+    return text[: -len(number)] + number.translate(_PROTECT)
+
+
+def _mask_token(token: str) -> str:
+    if len(token) > _MAX_TOKEN_CHARS:  # cut after masking, where digits no longer count
+        return _MASK.sub(_mask, token[:_MAX_LONG_CHARS])[:_MAX_TOKEN_CHARS]
+    if token.isalpha():
+        masked = token if len(token) < 8 else _LONG_HEX.sub("<hex>", token)
+    else:
+        masked = _LONG_HEX.sub("<hex>", _MASK.sub(_mask, token))
+    if len(_token_cache) >= _CACHE_TOKENS:
+        _token_cache.clear()
+    _token_cache[token] = masked
+    return masked
+
+
+def _mask(match: re.Match[str]) -> str:
+    kind = match.lastgroup
+    return _mask_word(match[0]) if kind == "word" else f"<{kind}>"
+
+
+def _mask_word(word: str) -> str:
+    letters = _DIGITS.sub("", word)
+    if not letters:
+        return "<num>"
+    if len(letters) > 1 and _HEX_WORD.fullmatch(word):
+        return "<hex>"
+    # Many changes between letters and digits: an identifier made by a machine, not a name.
+    runs = 2 * len(_DIGITS.findall(word)) - word[0].isdigit() - word[-1].isdigit()
+    if runs >= 4 or (runs >= 3 and len(letters) >= 4):
+        return "<id>"
+    return letters

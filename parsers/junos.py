@@ -1,0 +1,92 @@
+"""Juniper SRX: the RT_FLOW session records, in plain form and as structured data.
+
+The plain form is positional, and later releases put more columns in; what is looked for is what
+stays in order: ``a/port->b/port … [nat->nat …] protocol policy zone zone …``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from parsers import keyvalue
+from parsers.packet import PORTLESS, Packet, number, port, protocol, text
+
+_END = rb"([0-9A-Fa-f:.]{2,45})/(\d{1,5})"
+_SESSION = re.compile(
+    rb"session (created|closed|denied)\b[^\n]{0,120}? " + _END + rb"->" + _END + rb"\b"
+)
+_ACTIONS = {b"created": "allow", b"closed": "close", b"denied": "block"}
+_EVENTS = {"CREATE": "allow", "CLOSE": "close", "DENY": "block"}
+_COUNTED = re.compile(rb"(\d{1,18})\((\d{1,18})\)")
+_INTERFACE = re.compile(rb"(?:[a-z]{2,4}-\d+/\d+/\d+|reth\d+|ae\d+|irb|vlan|st\d+|lo\d+)\.\d+")
+_EVENT = re.compile(rb"RT_FLOW_SESSION_(\w{1,20})")
+_MAX_COLUMNS = 60
+
+
+def parse(message: bytes, app_name: bytes | None = None) -> Packet | None:
+    """The session of an RT_FLOW line; its structured form too, where it was left as text."""
+    found = _SESSION.search(message)
+    if found is None:
+        packet, event = keyvalue.parse(message), _EVENT.search(message)
+        if packet is not None and packet.action is None and event is not None:
+            packet.action = _EVENTS.get(event[1].decode())
+        return packet
+    what, src, src_port, dst, dst_port = found.groups()
+    columns = message[found.end() :].split(None, _MAX_COLUMNS)[:_MAX_COLUMNS]
+    proto, rule, carried = _denied(columns) if what == b"denied" else _allowed(columns)
+    name = protocol(proto)
+    portless = name in PORTLESS
+    interface = next((column for column in columns if _INTERFACE.fullmatch(column)), b"")
+    return Packet(
+        _ACTIONS[what],
+        None,
+        name,
+        text(src),
+        None if portless else port(src_port),
+        text(dst),
+        None if portless else port(dst_port),
+        text(interface),
+        None,
+        text(rule),
+        None,
+        number(carried),
+    )
+
+
+def parse_structured(
+    structured_data: Mapping[str, Mapping[str, str]], msgid: str | None
+) -> Packet | None:
+    """The session that an RFC 5424 header carries whole (``[junos@2636… source-address="…"]``)."""
+    for name, pairs in structured_data.items():
+        if name.startswith("junos@"):
+            packet = keyvalue.from_pairs(
+                {key.encode(): value.encode() for key, value in pairs.items()}
+            )
+            if packet is not None and packet.action is None and msgid is not None:
+                packet.action = _EVENTS.get(msgid.rpartition("_")[2])
+            return packet
+    return None
+
+
+def _denied(columns: list[bytes]) -> tuple[bytes, bytes, bytes]:
+    """Service, ``protocol(icmp type)``, policy, zones: (protocol, policy, nothing carried)."""
+    for at, column in enumerate(columns[:-1]):
+        counted = _COUNTED.fullmatch(column)
+        if counted is not None:
+            return counted[1], columns[at + 1], b""
+    return b"", b"", b""
+
+
+def _allowed(columns: list[bytes]) -> tuple[bytes, bytes, bytes]:
+    """Service, translated ends, NAT rules, protocol, policy …: (protocol, policy, bytes sent)."""
+    translated = next((at for at, column in enumerate(columns) if b"->" in column), None)
+    if translated is None:
+        return b"", b"", b""
+    proto = rule = b""
+    for at in range(translated + 1, len(columns) - 1):
+        if not proto and columns[at].isdigit():
+            proto, rule = columns[at], columns[at + 1]
+        elif proto and (counted := _COUNTED.fullmatch(columns[at])) is not None:
+            return proto, rule, counted[2]
+    return proto, rule, b""

@@ -1,0 +1,62 @@
+"""MikroTik RouterOS: ``firewall,info <prefix> <chain>: in:ether1 out:…, proto TCP (SYN), …``.
+
+Like netfilter's, its verdict is only in the prefix that the rule's author chose.
+"""
+
+from __future__ import annotations
+
+import re
+
+from parsers.packet import (
+    PORTLESS,
+    Packet,
+    direction_of,
+    number,
+    port,
+    protocol,
+    tcp_flags,
+    text,
+    verb_in,
+)
+
+# an end: 192.0.2.1:80, [2001:db8::1]:80, or without a port
+_END = rb"(?:\[([0-9A-Fa-f:.]{2,45})\]|([0-9.]{7,15}|[0-9A-Fa-f:]{2,45}?))(?::(\d{1,5}))?"
+_PACKET = re.compile(
+    rb"\bin:(\(unknown \d+\)|[^,]{0,60}?) out:(\(unknown \d+\)|[^,]{0,60}?),? "
+    rb"[^\n]{0,300}?proto ([\w-]{1,20})(?: \(([^)]{0,60})\))?, " + _END + rb"->" + _END
+    + rb"(?:[^\n]{0,200}?len (\d+))?"
+)  # fmt: skip
+_TOPICS = re.compile(rb"^\s*firewall(?:,\w+)*:? ?")
+_CHAINS = {b"input": "in", b"output": "out", b"forward": "forward"}
+
+
+def parse(message: bytes, app_name: bytes | None = None) -> Packet | None:
+    """The packet of a firewall log line; None for RouterOS's other topics."""
+    found = _PACKET.search(message)
+    if found is None:
+        return None
+    in_if, out_if, proto, detail, *ends = found.groups()
+    src6, src4, src_port, dst6, dst4, dst_port, length = ends
+    head = _TOPICS.sub(b"", message[: found.start()]).rstrip(b" :")
+    prefix, _, chain = head.rpartition(b" ")
+    in_interface, out_interface = _interface(in_if), _interface(out_if)
+    name = protocol(proto)
+    portless = name in PORTLESS
+    return Packet(
+        verb_in(prefix),
+        _CHAINS.get(chain) or direction_of(in_interface, out_interface),
+        name,
+        text(src6 or src4),
+        None if portless else port(src_port),
+        text(dst6 or dst4),
+        None if portless else port(dst_port),
+        in_interface,
+        out_interface,
+        text(prefix),
+        tcp_flags(detail) if detail and name == "tcp" else None,
+        number(length),
+    )
+
+
+def _interface(raw: bytes) -> str | None:
+    return None if raw.startswith(b"(") else text(raw)

@@ -1,0 +1,140 @@
+"""RFC 5424: header and structured data, read leniently and written strictly."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC
+from typing import Final
+
+from parsers.fields import FieldTuple, StructuredData
+from parsers.message import SyslogMessage
+from parsers.timestamps import Clock
+
+BOM: Final = b"\xef\xbb\xbf"
+NIL: Final = b"-"
+
+# Seen in the wild and harmless, so let through: blanks around `=` and before `]`, and a `]` within
+# quotes that is not escaped.
+_ELEMENT: Final = re.compile(
+    rb'\[([^\s=\]"\[]+)((?: +[^\s=\]"]+ ?= ?"(?:[^"\\]++|\\.)*+")*+) *\]', re.DOTALL
+)
+_PARAMETER: Final = re.compile(rb' +([^\s=\]"]+) ?= ?"((?:[^"\\]++|\\.)*+)"', re.DOTALL)
+_ESCAPED: Final = re.compile(r'\\(["\\\]])')
+
+# VERSION and something that stands where TIMESTAMP stands: a year, or the NILVALUE.
+_START: Final = re.compile(rb"([1-9]\d{0,2}) +(?:(\d{4}-\d\d?-\d\d?[Tt]\S*)|-)(?= |$)")
+_HEADER: Final = re.compile(rb" +(\S+) +(\S+) +(\S+) +(\S+)(?= |$) *")
+
+
+def parse_structured_data(data: bytes) -> tuple[StructuredData, int, tuple[str, ...]] | None:
+    """STRUCTURED-DATA that begins at `data[0]` (RFC 5424 section 6.3).
+
+    Returns the elements, where they end, and errors that leave them readable; None when they are
+    not well-formed. A parameter that repeats keeps its last value.
+    """
+    found: StructuredData = {}
+    errors: tuple[str, ...] = ()
+    at = 0
+    while element := _ELEMENT.match(data, at):
+        sd_id = element[1].decode("utf-8", "backslashreplace")
+        if sd_id in found:
+            errors = ("duplicate SD-ID",)
+        parameters = found.setdefault(sd_id, {})
+        for name, value in _PARAMETER.findall(element[2]):
+            text = value.decode("utf-8", "backslashreplace")
+            if "\\" in text:
+                text = _ESCAPED.sub(r"\1", text)
+            parameters[name.decode("utf-8", "backslashreplace")] = text
+        at = element.end()
+    if at == 0 or data[at : at + 1] not in (b"", b" "):
+        return None
+    return found, at, errors
+
+
+def read(rest: bytes, priority: int, received_us: int, clock: Clock) -> FieldTuple | None:
+    """What follows the PRI, when it is RFC 5424; None when it does not look like it."""
+    start = _START.match(rest)
+    if start is None or (priority < 0 and start[2] is None):
+        return None
+    errors: list[str] = []
+    timestamp_us = None
+    if start[2] is not None:
+        stamp = clock.read(start[2], 0, received_us)
+        if stamp is None or stamp[0] is None or stamp[1] != len(start[2]):
+            errors.append("bad timestamp")
+        else:
+            timestamp_us = stamp[0]
+    version = int(start[1])
+    header = _HEADER.match(rest, start.end())
+    if header is None:
+        if priority < 0:
+            return None
+        errors.append("incomplete header")
+        message = rest[start.end() :].lstrip(b" ")
+        return (
+            "rfc5424", priority, version, timestamp_us, None, None, None, None, None, message,
+            tuple(errors),
+        )  # fmt: skip
+    hostname, app_name, procid, msgid = (
+        None if value == NIL else value for value in header.groups()
+    )
+    structured_data, message, complaints = split_tail(rest[header.end() :])
+    return (
+        "rfc5424", priority, version, timestamp_us, hostname, app_name, procid, msgid,
+        structured_data, message, (*errors, *complaints),
+    )  # fmt: skip
+
+
+def split_tail(tail: bytes) -> tuple[StructuredData | None, bytes, tuple[str, ...]]:
+    """STRUCTURED-DATA and MSG → (elements, message, errors); bad data is all message."""
+    if tail[:2] in (b"- ", NIL):
+        return None, tail[2:].removeprefix(BOM), ()
+    parsed = parse_structured_data(tail)
+    if parsed is None:
+        return None, tail.removeprefix(BOM), ("bad structured data",)
+    structured_data, end, errors = parsed
+    return structured_data, tail[end + 1 :].removeprefix(BOM), errors
+
+
+def format_rfc5424(message: SyslogMessage) -> bytes:
+    """Serialise as RFC 5424 section 6, the inverse of `parse` on what the grammar can carry.
+
+    A message without a PRI goes out as user.notice (RFC 3164 section 4.3.3), one without a version
+    as version 1, and text outside ASCII with a BOM. Raises ValueError where a header field or a
+    name holds what the grammar has no escape for (a blank, a control character, `=`, `"`, `]`).
+    """
+    facility = 1 if message.facility is None else int(message.facility)
+    severity = 5 if message.severity is None else int(message.severity)
+    if message.timestamp is None:
+        stamp = "-"
+    else:
+        stamp = message.timestamp.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    header = [f"<{facility * 8 + severity}>{message.version or 1}", stamp]
+    for value in (message.hostname, message.app_name, message.procid, message.msgid):
+        if value is not None and (value == "-" or not _is_token(value)):
+            raise ValueError(f"not a header field of RFC 5424: {value!r}")
+        header.append(value or "-")
+    elements = "".join(
+        f"[{_name(sd_id)}" + "".join(
+            f' {_name(name)}="{_escape(value)}"' for name, value in parameters.items()
+        ) + "]"
+        for sd_id, parameters in message.structured_data.items()
+    )  # fmt: skip
+    out = " ".join([*header, elements or "-"]).encode()
+    if message.message:
+        out += b" " + (b"" if message.message.isascii() else BOM) + message.message.encode()
+    return out
+
+
+def _is_token(value: str) -> bool:
+    return value != "" and not any(c.isspace() or ord(c) < 33 or ord(c) == 127 for c in value)
+
+
+def _name(value: str) -> str:
+    if not _is_token(value) or any(c in '="][' for c in value):
+        raise ValueError(f"not an SD-NAME of RFC 5424: {value!r}")
+    return value
+
+
+def _escape(value: str) -> str:
+    return re.sub(r'(["\\\]])', r"\\\1", value)

@@ -1,0 +1,160 @@
+"""The command line. Nothing heavy is imported until a command needs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from pipeline import __version__
+from pipeline.cli_train import evaluate, model, train
+
+DONE, FAILED, USAGE = 0, 1, 2
+
+
+class _RunByDefault(click.Group):
+    """`ltt-stream --out DIR` is `ltt-stream run --out DIR`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] not in ("--help", "--version")):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_RunByDefault, context_settings={"max_content_width": 100})
+@click.version_option(__version__, prog_name="ltt-stream")
+def cli() -> None:
+    """Read syslog and firewall lines and say what is wrong.
+
+    Without a command it is `run`: `tail -f /var/log/syslog | ltt-stream`. See `ltt-stream run
+    --help` for the options.
+    """
+
+
+@cli.command()
+@click.option("--listen", multiple=True, metavar="URL",
+              help="Where lines come from, e.g. udp://0.0.0.0:514 or udp://[::]:514; repeatable. "
+                   "Without it: the sockets that systemd passes in, else stdin.")
+@click.option("--out", metavar="DIR", help="Write Arrow batches here; without it nothing is stored.")
+@click.option("--file-format", metavar="arrow|parquet", help="Of finished files.  [arrow]")
+@click.option("--rotate-mib", type=float, metavar="N", help="Finish a file at this size.  [256]")
+@click.option("--rotate-s", type=float, metavar="S", help="Finish a file at this age.  [3600]")
+@click.option("--format", metavar="text|jsonl|arrow|none",
+              help="What stdout gets; arrow is an IPC stream.  [text]")
+@click.option("--anomalies-only/--all-lines", default=None, help="Show only flagged lines on stdout.")
+@click.option("--state-dir", metavar="DIR", help="What is kept between runs.")
+@click.option("--metrics", metavar="HOST:PORT", help="Serve /metrics, /healthz and /readyz.")
+@click.option("--batch-lines", type=int, metavar="N", help="Lines in a batch at most.  [4096]")
+@click.option("--batch-delay-s", type=float, metavar="S", help="A line waits so long at most.  [0.1]")
+@click.option("--queue-lines", type=int, metavar="N",
+              help="Lines that wait at most; above half of it the model is shed.  [131072]")
+@click.option("--learn/--no-learn", default=None, help="Learn from the stream.  [no-learn]")
+@click.option("--model", metavar="DIR", help="A checkpoint; without it the one that ships.")
+@click.option("--dtype", metavar="auto|bf16|fp32", help="What the encoder computes in.  [auto]")
+@click.option("--threads", type=int, metavar="N", help="Threads of the model.  [1]")
+@click.option("--zone", metavar="NAME", help="Time zone of stamps that name none.  [UTC]")
+@click.option("--config", metavar="FILE", help="TOML with these options as keys; flags win.")
+def run(config: str | None, listen: tuple[str, ...], **flags: Any) -> None:
+    """Stream lines in, scored lines out.
+
+    \b
+    Example:
+      tail -f /var/log/syslog | ltt-stream --out /var/lib/ltt-stream/out
+      ltt-stream run --listen udp://0.0.0.0:5514 --metrics 127.0.0.1:9514 --anomalies-only
+    """
+    from pipeline.config import load_config
+
+    options = load_config(config, {"listen": list(listen) or None, **flags})
+    from pipeline.run import run as run_stream
+
+    raise SystemExit(run_stream(options))
+
+
+@cli.command()
+@click.option("--zone", default="UTC", metavar="NAME", help="Time zone of stamps that name none.")
+def parse(zone: str) -> None:
+    """Lines on stdin to JSON lines of SyslogMessage on stdout; no model.
+
+    `raw` is the line's bytes in base64.
+
+    \b
+    Example:
+      echo '<34>Oct 11 22:14:15 h su: failed for root' | ltt-stream parse
+    """
+    from pipeline.parse_lines import parse_lines
+
+    parse_lines(sys.stdin.buffer, sys.stdout.buffer, zone)
+
+
+@cli.command()
+@click.option("--model", "model_dir", metavar="DIR", help="A checkpoint; without it the one that ships.")
+@click.option("--dtype", default="auto", type=click.Choice(["auto", "bf16", "fp32"]))
+@click.option("--threads", default=1, type=click.IntRange(1, 256), metavar="N")
+@click.option("--paths", default=0, type=click.IntRange(0, 4096), metavar="N",
+              help="Also draw N Monte-Carlo paths and report the uncertainty.")
+@click.option("--zone", default="UTC", metavar="NAME", help="Time zone of stamps that name none.")
+def score(model_dir: str | None, dtype: str, threads: int, paths: int, zone: str) -> None:
+    """Lines on stdin to JSON lines of scores on stdout, one each, in order.
+
+    \b
+    Example:
+      echo '<34>Oct 11 22:14:15 h su: failed for root' | ltt-stream score
+    """
+    from pipeline.score_lines import score_lines
+
+    score_lines(
+        sys.stdin.buffer, sys.stdout.buffer,
+        model_dir=model_dir, dtype=dtype, threads=threads, paths=paths, zone=zone,
+    )  # fmt: skip
+
+
+@cli.command()
+def sample() -> None:
+    """Write the sample log that ships with the program to stdout.
+
+    \b
+    Example:
+      ltt-stream sample | ltt-stream --anomalies-only
+    """
+    log = Path(__file__).parent / "sample" / "sample.log"
+    sys.stdout.buffer.write(log.read_bytes())
+    sys.stdout.buffer.flush()
+
+
+cli.add_command(train)
+cli.add_command(evaluate)
+cli.add_command(model)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    print(f"ltt-stream: {' '.join(message.split())}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+def main() -> None:
+    """The console script: errors are one line, exit codes 0 done, 1 failed, 2 usage."""
+    try:
+        code = cli.main(standalone_mode=False)
+        sys.stdout.flush()
+    except click.UsageError as error:
+        hint = f"; see `{error.ctx.command_path} --help`" if error.ctx else ""
+        _fail(error.format_message().rstrip(".") + hint, USAGE)
+    except click.ClickException as error:
+        _fail(error.format_message(), FAILED)
+    except (click.Abort, KeyboardInterrupt):
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        # The reader has gone (`| head`): that is no error. Python would complain while closing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(DONE) from None
+    except Exception as error:
+        from pipeline.errors import exit_code
+
+        code = exit_code(error)
+        if code is None:
+            raise
+        _fail(str(error), code)
+    raise SystemExit(code or DONE)

@@ -1,0 +1,193 @@
+"""`ltt-stream train`, `evaluate` and `model info`: torch is imported inside, when they run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+if TYPE_CHECKING:
+    from models.training.loop import Report
+
+_CORPUS = click.Path(exists=True, dir_okay=False, path_type=Path)
+_MODEL = click.Path(file_okay=False, path_type=Path)
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """What is wrong with a file is said in one line, exit code 1."""
+    from models.checkpoint import CheckpointError
+    from models.training.corpus import CorpusError
+    from models.training.state import StateError
+
+    try:
+        yield
+    except (CheckpointError, CorpusError, StateError) as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise click.ClickException(f"{where}{error.strerror or error}") from error
+
+
+@click.command()
+@click.option(
+    "--corpus",
+    type=_CORPUS,
+    required=True,
+    help="Parquet (sample or template, severity, perhaps program and package), or text "
+    "with a line severity<TAB>text each.",
+)
+@click.option(
+    "--out",
+    type=_MODEL,
+    required=True,
+    help="Gets the checkpoint raccoon/, metrics.json and the state to resume from.",
+)
+@click.option("--dev", type=_CORPUS, help="A corpus to measure on in the end.")
+@click.option("--epochs", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--batch-size", type=click.IntRange(2), default=512, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
+@click.option(
+    "--resume/--no-resume",
+    default=True,
+    show_default=True,
+    help="Go on where a run that was stopped had come to.",
+)
+@click.option(
+    "--state-every-s",
+    type=click.FloatRange(0),
+    default=60.0,
+    show_default=True,
+    metavar="S",
+    help="Keep the state of the run this often.",
+)
+def train(
+    corpus: Path,
+    out: Path,
+    dev: Path | None,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+    threads: int,
+    resume: bool,
+    state_every_s: float,
+) -> None:
+    """Train a Raccoon on labelled messages; a stopped run goes on when it is started again."""
+    from models.training.loop import Options
+    from models.training.loop import train as run
+
+    options = Options(
+        epochs=epochs,
+        seed=seed,
+        batch_size=batch_size,
+        threads=threads,
+        state_every_s=state_every_s,
+    )
+    with _one_line_errors(), _progress() as report:
+        result = run(corpus, out, options, dev=dev, resume=resume, report=report, say=_say)
+    for name in ("held_out", "dev"):
+        if name in result:
+            click.echo(f"{name}:\n{_table(result[name])}")
+    click.echo(f"{result['model']} is in {out / 'raccoon'}")
+
+
+@click.command()
+@click.option("--corpus", type=_CORPUS, required=True, help="As for train.")
+@click.option("--model", "path", type=_MODEL, help="A checkpoint; else the one that ships.")
+@click.option(
+    "--dtype", type=click.Choice(["auto", "bf16", "fp32"]), default="auto", show_default=True
+)
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
+def evaluate(corpus: Path, path: Path | None, dtype: str, threads: int, as_json: bool) -> None:
+    """Measure a checkpoint on a labelled corpus, with the corpus's and the emission prior."""
+    from models.checkpoint import pretrained_path
+    from models.inference import Engine
+    from models.training.corpus import read_corpus
+    from models.training.loop import evaluate as run
+
+    with _one_line_errors():
+        engine = Engine.load(path or pretrained_path(), dtype=dtype, threads=threads)  # type: ignore[arg-type]  # click checked it
+        rows = read_corpus(corpus)
+        result = run(engine, rows)
+    if as_json:
+        facts = {"model": engine.version, "dtype": engine.dtype, "bad_rows": rows.bad, **result}
+        click.echo(msgspec.json.encode(facts).decode())
+        return
+    click.echo(f"{engine.version} ({engine.dtype}) on {corpus}, {rows.bad} bad rows left out")
+    click.echo(_table(result))
+
+
+@click.group()
+def model() -> None:
+    """What is known of a checkpoint."""
+
+
+@model.command()
+@click.argument("path", type=_MODEL, required=False)
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of lines.")
+def info(path: Path | None, as_json: bool) -> None:
+    """Show the facts of the checkpoint PATH; without it, of the one that ships."""
+    from models.checkpoint import load_checkpoint, pretrained_path
+
+    with _one_line_errors():
+        checkpoint = load_checkpoint(path or pretrained_path())
+    parameters = sum(p.numel() for p in checkpoint.model.parameters())
+    facts = {
+        "version": checkpoint.version,
+        "parameters": parameters,
+        "architecture": checkpoint.model.architecture.as_dict(),
+        **vars(checkpoint.card),
+        "reference_scores": len(checkpoint.reference_surprise),
+    }
+    if as_json:
+        click.echo(msgspec.json.encode(facts).decode())
+        return
+    facts["apps"] = f"{len(checkpoint.card.apps)} known"
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{k} {v}" for k, v in value.items())
+        elif isinstance(value, list):
+            value = " ".join(f"{v:.4g}" for v in value)
+        click.echo(f"{name.replace('_', ' '):18} {value}")
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+@contextmanager
+def _progress() -> Iterator[Report | None]:
+    """A bar on a terminal, nothing in a pipe."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from tqdm import tqdm
+
+    with tqdm(unit="step", dynamic_ncols=True) as bar:
+
+        def report(step: int, steps: int, loss: float) -> None:
+            bar.total = steps
+            if bar.n == 0:
+                bar.initial = step - 1
+            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+            bar.update(step - bar.n)
+
+        yield report
+
+
+def _table(result: Mapping[str, Mapping[str, object]]) -> str:
+    """Figures as rows, priors as columns."""
+    priors = list(result)
+    lines = [f"{'':20}" + "".join(f"{name.replace('_', ' '):>16}" for name in priors)]
+    for figure in result[priors[0]]:
+        cells = [result[prior][figure] for prior in priors]
+        shown = (f"{c:16.3f}" if isinstance(c, float) else f"{c:>16}" for c in cells)
+        lines.append(f"{figure.replace('_', ' '):20}" + "".join(shown))
+    return "\n".join(lines)

@@ -1,0 +1,113 @@
+"""Python values to Arrow columns, as directly as they go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+MAX_DICTIONARY = 1 << 16
+"""A dictionary with more values starts afresh: hostile host names must not eat the memory."""
+
+
+class Vocabulary:
+    """The growing dictionary of one dictionary-encoded column.
+
+    Each batch's dictionary extends the one before, so that a stream needs only deltas.
+    """
+
+    def __init__(self, values: Iterable[bytes] = ()) -> None:
+        self._codes: dict[bytes | None, int] = {}
+        self._words: list[str] = []
+        self._dictionary: pa.Array = pa.array([], pa.string())
+        self._restart()
+        for value in values:
+            self.code(value)
+
+    def code(self, value: bytes) -> int:
+        """The code of a value, added where it is new."""
+        code = self._codes.get(value)
+        if code is None:
+            code = len(self._words)
+            self._codes[value] = code
+            self._words.append(text(value))
+        return code
+
+    def codes(self, values: Sequence[bytes | None]) -> npt.NDArray[np.int32]:
+        """(N,) codes of the values, -1 for None."""
+        if len(self._words) > MAX_DICTIONARY:
+            self._restart()
+        get = self._codes.get
+        found = [get(value, -2) for value in values]
+        if -2 in found:
+            found = [
+                self.code(value) if code == -2 and value is not None else code
+                for code, value in zip(found, values, strict=True)
+            ]
+        return np.array(found, np.int32)
+
+    def column(self, codes: npt.NDArray[np.int32]) -> pa.DictionaryArray:
+        """The Arrow column of codes; -1 is null."""
+        if len(self._dictionary) != len(self._words):
+            self._dictionary = pa.array(self._words, pa.string())
+        return pa.DictionaryArray.from_arrays(
+            pa.array(codes, mask=codes < 0), self._dictionary, safe=False
+        )
+
+    def _restart(self) -> None:
+        self._codes = {None: -1}
+        self._words = []
+        self._dictionary = pa.array([], pa.string())
+
+
+def text(value: bytes) -> str:
+    r"""UTF-8, with what is not shown as \xNN."""
+    return value.decode("utf-8", "backslashreplace")
+
+
+def strings(values: Sequence[bytes | None]) -> pa.Array:
+    r"""A string column; bytes that are not UTF-8 become \xNN."""
+    try:
+        return pa.array(values, pa.string())
+    except pa.ArrowInvalid:
+        return pa.array([None if v is None else text(v) for v in values], pa.string())
+
+
+def instants(us: Sequence[int | None] | npt.NDArray[np.int64]) -> pa.Array:
+    """UTC microseconds to timestamp[us, UTC]."""
+    return pa.array(us, pa.int64()).view(pa.timestamp("us", "UTC"))
+
+
+def spread(values: pa.Array, at: Sequence[int], length: int) -> pa.Array:
+    """A column of `length` rows that holds `values` at the rows `at`, and nulls elsewhere."""
+    if not at:
+        return pa.nulls(length, values.type)
+    index = np.full(length, -1, np.int32)
+    index[np.asarray(at)] = np.arange(len(at), dtype=np.int32)
+    return values.take(pa.array(index, mask=index < 0))
+
+
+def masked(values: npt.NDArray[Any], present: npt.NDArray[np.bool_]) -> pa.Array:
+    """A column of numbers, null where not present."""
+    return pa.array(values, mask=None if present.all() else ~present)
+
+
+def vectors(values: npt.NDArray[np.float32], present: npt.NDArray[np.bool_]) -> pa.Array:
+    """(N, D) numbers to fixed_size_list<float32>[D], null where not present."""
+    flat = pa.array(values.reshape(-1))
+    mask = None if present.all() else pa.array(~present)
+    return pa.FixedSizeListArray.from_arrays(flat, values.shape[1], mask=mask)
+
+
+def word_lists(
+    fired: npt.NDArray[np.bool_], words: pa.Array
+) -> pa.Array:
+    """(N, R) flags to list<dictionary<string>>: the words whose flag is set, in order."""
+    lines, codes = np.nonzero(fired)
+    offsets = np.zeros(len(fired) + 1, np.int32)
+    np.cumsum(np.bincount(lines, minlength=len(fired)), out=offsets[1:])
+    flat = pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), words)
+    return pa.ListArray.from_arrays(pa.array(offsets), flat)

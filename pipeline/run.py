@@ -1,0 +1,301 @@
+"""`ltt-stream run`: startup, the loop, the drain. Begin reading here.
+
+One line's way: a receiver's thread takes it off the socket into the queue (`receivers/udp.py`),
+this loop takes a batch, `process.py` makes it columns (`parsers/syslog.py` takes the header off,
+`scorer.py` finds its template and its score), and the sinks write it (`sinks/arrow.py`).
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+import pyarrow as pa
+
+from parsers.syslog import Parser
+from pipeline import __version__, systemd
+from pipeline.anomaly import REASONS
+from pipeline.batcher import FrameQueue
+from pipeline.config import Config, zone_named
+from pipeline.frames import Frames
+from pipeline.health import Health
+from pipeline.metrics import SEVERITIES, Metrics
+from pipeline.process import Processor
+from pipeline.receivers import Receiver, open_receivers
+from pipeline.scorer import Scorer
+from pipeline.server import MetricsServer
+from pipeline.sinks import Sink, SinkClosed, SinkFull
+from pipeline.sinks.opening import open_sinks, recover_output
+from pipeline.sockets import listen_tcp
+
+DONE, FAILED = 0, 1
+IDLE_S = 0.25
+"""How often an idle loop looks at its chores: watchdog, rotation, gauges."""
+DROP_REASONS = ("queue_full", "disk_full", "shutdown", "stdout_closed")
+FULL_RETRY_S = 0.5
+"""How often a full disk is tried again."""
+
+
+def run(config: Config) -> int:
+    """Stream until the input ends or a signal comes; the exit code.
+
+    Raises ConfigError, CheckpointError and OSError, one line each, when it cannot start.
+    """
+    stream = Stream(config)
+    with stream.signals():
+        stream.startup()
+        stream.main_loop()
+        return stream.shutdown()
+
+
+class Stream:
+    """Receivers → queue → Processor → sinks, driven by one loop."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.metrics = Metrics()
+        self.health = Health()
+        self.queue = FrameQueue(config.queue_lines)
+        self.receivers: list[Receiver] = []
+        self.sinks: list[Sink] = []
+        self.processor: Processor
+        self.server: MetricsServer | None = None
+        self._stopping = False
+        self._rotate = False
+        self._watchdog_s = systemd.watchdog_interval_s()
+        self._watchdog_due_s = 0.0
+        self._flagged = 0
+        self._dropped_here = 0
+        self._quiet = False
+
+    def startup(self) -> None:
+        """Open everything that can fail, then say that we are ready."""
+        config = self.config
+        if config.learn:
+            _say("--learn: this version does not learn yet; it runs as with --no-learn")
+        datagrams, listeners = systemd.listen_sockets()
+        self._open_metrics(listeners)
+        recover_output(config, _say)
+        self.receivers = open_receivers(config.listen, datagrams)
+        for receiver in self.receivers:
+            self.metrics.open_source(receiver.source, DROP_REASONS)
+            # Receiving starts before the model is loaded: the queue holds what comes meanwhile.
+            receiver.start(self.queue)
+        self.health.set_ready("sockets")
+        scorer = Scorer.load(
+            Path(config.model) if config.model else None,
+            dtype=config.dtype,
+            threads=config.threads,
+        )
+        self.processor = Processor(scorer, Parser(zone_named(config.zone)))
+        self.sinks = open_sinks(config, self.processor.schema)
+        self.health.set_ready("sink")
+        for sink in self.sinks:
+            self.metrics.add(self.metrics.written_messages_total, 0, sink.name)
+        self.metrics.add_counts(self.metrics.anomalies_total, dict.fromkeys(REASONS, 0))
+        self.metrics.set_model(scorer.model_version, scorer.engine.dtype)
+        self.health.set_ready("model")
+        self._greet(scorer)
+        # The model's objects live as long as we do: no collection needs to look at them.
+        gc.freeze()
+        gc.set_threshold(100_000, 20, 100)
+        systemd.notify("READY=1")
+
+    def main_loop(self) -> None:
+        """Batches until every receiver has finished, whether of itself or because we stop."""
+        while True:
+            if self._stopping:
+                for receiver in self.receivers:
+                    receiver.stop()
+            if all(receiver.finished for receiver in self.receivers):
+                self.queue.close()
+            frames = self.queue.take(
+                self.config.batch_lines, self.config.batch_delay_s, idle_s=IDLE_S
+            )
+            if frames is None:
+                return
+            if frames:
+                self._batch(frames)
+            self._chores()
+
+    def shutdown(self) -> int:
+        """Finish the files and say how it went; the exit code."""
+        systemd.notify("STOPPING=1")
+        for sink in self.sinks:
+            sink.close()
+        self._count()
+        if self.server is not None:
+            self.server.close()
+        self._farewell()
+        errors = [receiver.error for receiver in self.receivers if receiver.error]
+        for error in errors:
+            _say(error)
+        return FAILED if errors else DONE
+
+    @contextmanager
+    def signals(self) -> Iterator[None]:
+        """SIGTERM and SIGINT drain, a second one ends at once; SIGHUP rotates the output."""
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            if self._stopping:
+                os._exit(FAILED)
+            self._stopping = True
+            self.queue.wake()
+
+        def rotate(number: int, frame: FrameType | None) -> None:
+            self._rotate = True
+            self.queue.wake()
+
+        handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: rotate}
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _batch(self, frames: list[Frames]) -> None:
+        if not self.sinks:
+            self._drop(frames, "stdout_closed")
+            return
+        started_s = time.perf_counter()
+        batch = self.processor.process(frames, overloaded=lambda: self.queue.overloaded)
+        processed_s = time.perf_counter()
+        for sink in list(self.sinks):
+            self._write(sink, batch, frames)
+        written_s = time.perf_counter()
+        metrics, stats = self.metrics, self.processor.stats
+        received_us = np.repeat([f.received_us for f in frames], [len(f.data) for f in frames])
+        metrics.latency_seconds.observe_many((time.time_ns() // 1000 - received_us) / 1e6)
+        metrics.stage_duration_seconds.labels("process").observe(processed_s - started_s)
+        metrics.stage_duration_seconds.labels("write").observe(written_s - processed_s)
+        metrics.batch_messages.observe(batch.num_rows)
+        metrics.add_counts(metrics.malformed_messages_total, stats.malformed)
+        metrics.add_counts(
+            metrics.scored_messages_total,
+            {"cache": stats.cache, "model": stats.model, "shed": stats.shed},
+        )
+        metrics.add_counts(
+            metrics.predicted_severity_total,
+            dict(zip(SEVERITIES, stats.severities.tolist(), strict=True)),
+        )
+        metrics.add_counts(metrics.anomalies_total, stats.anomalies)
+        self._flagged += stats.flagged
+
+    def _write(self, sink: Sink, batch: pa.RecordBatch, frames: list[Frames]) -> None:
+        """Write, waiting for room where there is none; the lines are counted either way."""
+        while True:
+            try:
+                sink.write(batch)
+            except SinkFull as error:
+                if self.queue.stall_reason is None:
+                    self.queue.stall_reason = "disk_full"
+                    self.health.set_not_ready("sink", str(error))
+                    _say(f"{error}: waiting for room")
+                if self._stopping:
+                    self._drop(frames, "disk_full")
+                    return
+                self._chores()
+                # A signal wakes this sleep late by at most its length; that is soon enough.
+                time.sleep(FULL_RETRY_S)
+            except SinkClosed:
+                # `| head` has seen enough: take no more in, finish what is here, end quietly.
+                self.sinks.remove(sink)
+                self._stopping = self._quiet = True
+                if not self.sinks:
+                    self._drop(frames, "stdout_closed")
+                return
+            else:
+                break
+        if self.queue.stall_reason is not None:
+            self.queue.stall_reason = None
+            self.health.set_ready("sink")
+            _say("there is room again: going on")
+        self.metrics.add(self.metrics.written_messages_total, batch.num_rows, sink.name)
+
+    def _drop(self, frames: list[Frames], reason: str) -> None:
+        for f in frames:
+            self._dropped_here += len(f.data)
+            self.metrics.add(
+                self.metrics.dropped_messages_total, len(f.data), f.source, reason
+            )
+
+    def _chores(self) -> None:
+        """What a loop does between two batches, and while it waits for room on the disk."""
+        self.health.beat()
+        if self._watchdog_s and time.monotonic() >= self._watchdog_due_s:
+            self._watchdog_due_s = time.monotonic() + self._watchdog_s / 3
+            systemd.notify("WATCHDOG=1")
+        now_us = time.time_ns() // 1000
+        for sink in self.sinks:
+            sink.tick(now_us)
+            if self._rotate:
+                sink.rotate()
+        self._rotate = False
+        self._count()
+
+    def _count(self) -> None:
+        """Bring the counters that others keep up to date."""
+        metrics, queue = self.metrics, self.queue
+        for source, lines in list(queue.received.items()):
+            metrics.advance(metrics.received_messages_total, lines, source)
+            metrics.advance(metrics.received_bytes_total, queue.received_bytes[source], source)
+        for (source, reason), lines in list(queue.dropped.items()):
+            metrics.advance(metrics.dropped_messages_total, lines, source, reason)
+        for receiver in self.receivers:
+            metrics.advance(
+                metrics.kernel_dropped_datagrams_total, receiver.kernel_dropped, receiver.source
+            )
+        metrics.queue_messages.set(queue.lines)
+        metrics.ready.set(not self.health.not_ready())
+        if self.processor.scorer is not None:
+            metrics.templates.set(self.processor.scorer.table.size)
+
+    def _open_metrics(self, inherited: list[socket.socket]) -> None:
+        address = self.config.metrics
+        if inherited:
+            listener = inherited[0]
+        elif address is not None:
+            listener = listen_tcp(address)
+        else:
+            return
+        self.metrics.queue_capacity_messages.set(self.queue.max_lines)
+        self.server = MetricsServer(listener, self.metrics.registry, self.health)
+        self.server.start()
+
+    def _greet(self, scorer: Scorer) -> None:
+        """Daemons say what they do; a filter in a pipe stays quiet."""
+        sources = ", ".join(receiver.source for receiver in self.receivers)
+        if sources == "stdin" and not sys.stdin.isatty():
+            return
+        _say(
+            f"{__version__}: reading {sources}; model {scorer.model_version} in "
+            f"{scorer.engine.dtype}; "
+            + (f"writing {self.config.out}" if self.config.out else "storing nothing")
+            + (f"; metrics on {self.server.url}/metrics" if self.server else "")
+        )
+        if sources == "stdin":
+            _say("type or paste log lines, end with Ctrl-D; or pipe a log in")
+
+    def _farewell(self) -> None:
+        if self._quiet:
+            return
+        received = sum(self.queue.received.values())
+        dropped = sum(self.queue.dropped.values()) + self._dropped_here
+        _say(
+            f"{received:,} lines in, {received - dropped:,} out, {dropped:,} dropped, "
+            f"{self._flagged:,} flagged"
+        )
+
+
+def _say(text: str) -> None:
+    print(f"ltt-stream: {text}", file=sys.stderr, flush=True)

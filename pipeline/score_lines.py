@@ -1,0 +1,73 @@
+"""`ltt-stream score`: lines to JSON lines of scores."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+import numpy as np
+
+from parsers.syslog import Parser
+from pipeline import anomaly
+from pipeline.columns import text
+from pipeline.config import zone_named
+from pipeline.lines import read_lines
+from pipeline.process import Processor
+from pipeline.scorer import Scorer
+
+
+def score_lines(
+    source: BinaryIO,
+    out: BinaryIO,
+    *,
+    model_dir: str | None,
+    dtype: str,
+    threads: int,
+    paths: int,
+    zone: str,
+) -> None:
+    """One JSON object a line in, in order.
+
+    Keys: message, app_name, predicted_severity (0..7), probabilities (8: emerg … debug),
+    surprise (nats), p_value, anomaly, reasons.
+
+    Raises CheckpointError and ConfigError, one line each.
+    """
+    parser = Parser(zone_named(zone))
+    scorer = Scorer.load(Path(model_dir) if model_dir else None, dtype=dtype, threads=threads)
+    processor = Processor(scorer, parser)
+    encoder = msgspec.json.Encoder()
+    for lines in read_lines(source):
+        records = _score(processor, parser, lines)
+        if paths:
+            for record, spread in zip(records, _spread(scorer, records, paths), strict=True):
+                record["uncertainty"] = spread
+        out.write(encoder.encode_lines(records))
+        out.flush()
+
+
+def _score(processor: Processor, parser: Parser, lines: list[bytes]) -> list[dict[str, Any]]:
+    now_us = time.time_ns() // 1000
+    parsed = [parser.fields(line, now_us) for line in lines]
+    _, priorities, _, _, _, apps, _, _, _, messages, _ = zip(*parsed, strict=True)
+    declared = np.array([-1 if p < 0 else p & 7 for p in priorities], np.int16)
+    found = processor.assess(apps, messages, declared)
+    assert processor.scorer is not None
+    table = processor.scorer.table
+    return [
+        {
+            "message": text(message),
+            "app_name": None if app is None else text(app),
+            "predicted_severity": int(table.severity[row]),
+            "probabilities": table.probability[row].tolist(),
+            "surprise": float(table.surprise[row]),
+            "p_value": float(p_value),
+            "anomaly": bool(flagged),
+            "reasons": anomaly.names(fired),
+        }
+        for message, app, row, p_value, flagged, fired in zip(
+            messages, apps, found.at, found.p_value, found.anomaly, found.fired, strict=True
+        )
+    ]

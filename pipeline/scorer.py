@@ -1,0 +1,267 @@
+"""Lines to scores: the template cache in front of the Raccoon classifier.
+
+Log lines repeat. A cheap key (the message without its digits, with the program's name) finds the
+template of a line that was seen before; only a miss pays for the careful masking, and only an
+unknown template pays for the model, in batches. Numbers that change the meaning stay in the key
+as significant slots, so that "exited with code 0" and "code 1" are two templates.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from models.calibration import Calibration
+from models.text import canonical, significant_slots
+from parsers.firewall import Kind, packet_kind
+
+if TYPE_CHECKING:
+    from models.inference import Engine
+
+DIGITS = b"0123456789"
+MAX_KEY_BYTES = 1024
+"""Longer messages are known by their beginning: bounded memory against hostile input."""
+MODEL_SLICE = 256
+"""Templates given to the model at once: between two slices the queue is looked at again."""
+WINDOW_STRIDE = 8
+"""Each 8th line of a batch enters the calibration window: enough to follow the stream."""
+
+Key = tuple[bytes | None, bytes] | tuple[bytes | None, bytes, tuple[bytes, ...]]
+
+_UNKNOWN = -1
+_SLOTTED = -2
+
+SHED = _UNKNOWN
+"""The row of a line whose template the model had no time for."""
+
+
+def never() -> bool:
+    """The model has all the time it wants: sources that can wait are waiting."""
+    return False
+
+
+class Resolved(NamedTuple):
+    """Where a batch's lines stand in the template table."""
+
+    rows: npt.NDArray[np.int32]
+    """(N,) row of each line's template; SHED where the model was shed."""
+    new: npt.NDArray[np.int32]
+    """Rows that the model was asked for now."""
+
+
+class TemplateTable:
+    """What is known of each template, one array a column, all of one bounded capacity."""
+
+    def __init__(self, capacity: int, latent_dim: int) -> None:
+        self.capacity = capacity
+        self.size = 0
+        self.latent = np.zeros((capacity, latent_dim), np.float32)  # (T, D)
+        self.log_likelihood = np.zeros((capacity, 8), np.float32)  # (T, 8)
+        self.surprise = np.zeros(capacity, np.float32)
+        self.probability = np.zeros((capacity, 8), np.float32)  # (T, 8)
+        self.severity = np.zeros(capacity, np.uint8)
+        self.confidence = np.zeros(capacity, np.float32)
+        self.template_id = np.zeros(capacity, np.uint64)
+        self.seen = np.zeros(capacity, np.int64)
+        self.last_used = np.zeros(capacity, np.int64)
+        self.is_packet = np.zeros(capacity, np.bool_)
+        self.packet_kinds: list[Kind | None] = []
+        """Which firewall format the template is of."""
+        self.texts: list[tuple[str, str]] = []
+        """(app_name, canonical text) of each row: what the encoder is given."""
+
+    def columns(self) -> list[npt.NDArray[np.generic]]:
+        return [v for v in vars(self).values() if isinstance(v, np.ndarray)]
+
+    def keep(self, rows: npt.NDArray[np.intp]) -> None:
+        """Keep these rows only, in this order."""
+        for column in self.columns():
+            column[: len(rows)] = column[rows]
+        self.texts = [self.texts[i] for i in rows.tolist()]
+        self.packet_kinds = [self.packet_kinds[i] for i in rows.tolist()]
+        self.size = len(rows)
+        self.seen[self.size :] = 0
+
+
+class Scorer:
+    """Template cache and model behind one call; bounded however hostile the input."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        max_templates: int = 1 << 16,
+        max_keys: int = 1 << 18,
+    ) -> None:
+        self.engine = engine
+        self.model_version = engine.version
+        self.calibration = Calibration(engine.reference_surprise)
+        self.log_prior = np.log(np.asarray(engine.emission_prior, np.float32))
+        self.table = TemplateTable(max_templates, engine.latent_dim)
+        self._max_keys = max_keys
+        self._keys: dict[Key, int] = {}
+        self._row_of_text: dict[tuple[str, str], int] = {}
+        self._clock = 0
+
+    @classmethod
+    def load(
+        cls, path: Path | None = None, *, dtype: str = "auto", threads: int = 1
+    ) -> Scorer:
+        """Load a checkpoint, without a path the shipped one; torch is imported here, not before.
+
+        Raises `models.checkpoint.CheckpointError`, one line, for a file that is not usable.
+        """
+        from models.checkpoint import pretrained_path
+        from models.inference import Engine
+
+        return cls(Engine.load(path or pretrained_path(), dtype=dtype, threads=threads))
+
+    def resolve(
+        self,
+        apps: Sequence[bytes | None],
+        messages: Sequence[bytes],
+        *,
+        overloaded: Callable[[], bool] = never,
+    ) -> Resolved:
+        """Find each line's template, asking the model for those that are not known.
+
+        While `overloaded()` holds, lines of unknown templates get the row SHED instead.
+        """
+        self._clock += 1
+        self._make_room(len(messages))
+        get = self._keys.get
+        found = [
+            get((app, message.translate(None, DIGITS)), _UNKNOWN)
+            for app, message in zip(apps, messages, strict=True)
+        ]
+        rows = np.array(found, np.int32)
+        misses = np.flatnonzero(rows < 0).tolist()
+        first_new = self.table.size
+        if misses:
+            shed = overloaded()
+            for i in misses:
+                rows[i] = self._find(apps[i], messages[i], known_only=shed)
+        if self.table.size > first_new:
+            reached = self._encode(first_new, overloaded)
+            if reached < self.table.size:
+                self._forget_from(reached)
+                rows[rows >= reached] = SHED
+        new = np.arange(first_new, self.table.size, dtype=np.int32)
+        return Resolved(rows, new)
+
+    def observe(self, rows: npt.NDArray[np.int32]) -> None:
+        """Count a scored batch's templates and let the calibration window move on.
+
+        rows: (N,) rows of the table, none of them SHED.
+        """
+        table = self.table
+        table.seen[: table.size] += np.bincount(rows, minlength=table.size)
+        table.last_used[rows] = self._clock
+        self.calibration.update(table.surprise[rows[:: WINDOW_STRIDE]])
+
+    def _find(self, app: bytes | None, message: bytes, *, known_only: bool) -> int:
+        """The row of a line that the key alone did not find, or SHED."""
+        if len(message) > MAX_KEY_BYTES:
+            message = message[:MAX_KEY_BYTES]
+        stem = message.translate(None, DIGITS)
+        slots = significant_slots(message)
+        slotted = bool(slots) or self._keys.get((app, stem)) == _SLOTTED
+        key: Key = (app, stem, slots) if slotted else (app, stem)
+        row = self._keys.get(key, _UNKNOWN)
+        if row >= 0 or known_only:
+            return max(row, SHED)
+        text = (
+            "" if app is None else app.decode("utf-8", "backslashreplace"),
+            canonical(message.decode("utf-8", "backslashreplace")),
+        )
+        known = self._row_of_text.get(text)
+        if known is None:
+            known = self._add(text, packet_kind(app, message))
+        if slotted:
+            self._keys[app, stem] = _SLOTTED
+        self._keys[key] = known
+        return known
+
+    def _add(self, text: tuple[str, str], kind: Kind | None) -> int:
+        table = self.table
+        row = table.size
+        table.size += 1
+        table.texts.append(text)
+        table.packet_kinds.append(kind)
+        table.is_packet[row] = kind is not None
+        table.template_id[row] = template_id(*text)
+        table.seen[row] = 0
+        table.last_used[row] = self._clock
+        self._row_of_text[text] = row
+        return row
+
+    def _encode(self, start: int, overloaded: Callable[[], bool]) -> int:
+        """Score rows from `start` on, slice by slice; stops where the queue runs over."""
+        table = self.table
+        for low in range(start, table.size, MODEL_SLICE):
+            if overloaded():
+                return low
+            high = min(low + MODEL_SLICE, table.size)
+            apps, texts = zip(*table.texts[low:high], strict=True)
+            scores = self.engine.encode(apps, texts)
+            table.latent[low:high] = scores.latent
+            table.log_likelihood[low:high] = scores.log_likelihood
+            table.surprise[low:high] = scores.surprise
+            probability = posterior(scores.log_likelihood, self.log_prior)
+            table.probability[low:high] = probability
+            table.severity[low:high] = probability.argmax(axis=1)
+            table.confidence[low:high] = probability.max(axis=1)
+        return table.size
+
+    def _forget_from(self, row: int) -> None:
+        """Take back templates that were added but never scored."""
+        table = self.table
+        for text in table.texts[row:]:
+            del self._row_of_text[text]
+        del table.texts[row:]
+        del table.packet_kinds[row:]
+        table.size = row
+        self._keys = {key: r for key, r in self._keys.items() if r < row}
+
+    def _make_room(self, lines: int) -> None:
+        """Before a batch: room for `lines` new templates and as many keys."""
+        table = self.table
+        if table.size + lines > table.capacity:
+            wanted = max(min(table.capacity // 2, table.capacity - lines), 0)
+            order = np.argsort(table.last_used[: table.size], kind="stable")
+            kept = np.sort(order[table.size - min(wanted, table.size) :])
+            moved = np.full(table.size, _UNKNOWN, np.int64)
+            moved[kept] = np.arange(len(kept))
+            to = moved.tolist()
+            table.keep(kept)
+            self._row_of_text = {text: row for row, text in enumerate(table.texts)}
+            self._keys = {
+                key: row if row == _SLOTTED else to[row]
+                for key, row in self._keys.items()
+                if row == _SLOTTED or to[row] >= 0
+            }
+        if len(self._keys) + 2 * lines > self._max_keys:
+            kept_keys = list(self._keys.items())[len(self._keys) // 2 :]
+            self._keys = dict(kept_keys)
+
+
+def template_id(app_name: str, text: str) -> int:
+    """The same number for the same template on every machine: 64 bits of BLAKE2b, never 0."""
+    digest = hashlib.blake2b(f"{app_name}\0{text}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") or 1
+
+
+def posterior(
+    log_likelihood: npt.NDArray[np.float32], log_prior: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Bayes' rule: softmax(log_likelihood + log_prior) over the severities. (N, 8) → (N, 8)."""
+    scores = log_likelihood + log_prior
+    scores -= scores.max(axis=1, keepdims=True)
+    weights = np.exp(scores)
+    total: npt.NDArray[np.float32] = weights / weights.sum(axis=1, keepdims=True)
+    return total

@@ -1,0 +1,95 @@
+"""A stream file rewritten as what readers scan: an Arrow IPC file or Parquet, under its date."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.sinks.openfile import HIDDEN, OPEN_SUFFIX
+from pipeline.sinks.salvage import Contents, relabelled
+
+FileFormat = Literal["arrow", "parquet"]
+GROUP_ROWS: dict[FileFormat, int] = {"arrow": 32_768, "parquet": 122_880}
+"""Rows a record batch or row group: small batches cost a reader more than they hold; DuckDB
+spreads its work by row groups of 122,880."""
+TEMPORARY = ".tmp"
+
+
+def stem(stream: Path) -> str:
+    """The name that a stream file's finished file has, without its suffix."""
+    return stream.name.removeprefix(HIDDEN).removesuffix(OPEN_SUFFIX)
+
+
+def finish(stream: Path, contents: Contents, file_format: FileFormat) -> Path:
+    """Write `date=YYYY-MM-DD/<name>.arrow` (or `.parquet`) beside the stream file, fsynced.
+
+    The date is that of the first row, in UTC, and the name the stream file's own: whoever repeats
+    this after a crash arrives at the same file, and one that is there already is complete.
+    Raises OSError; nothing is left behind then.
+    """
+    directory = stream.parent
+    day = datetime.fromtimestamp(contents.first_us // 1_000_000, UTC)
+    folder = directory / f"date={day:%Y-%m-%d}"
+    target = folder / f"{stem(stream)}.{file_format}"
+    for suffix in GROUP_ROWS:
+        if (done := target.with_suffix(f".{suffix}")).exists():
+            return done
+    temporary = folder / f"{HIDDEN}{target.name}{TEMPORARY}"
+    folder.mkdir(exist_ok=True)
+    try:
+        groups = _groups(relabelled(stream, contents), GROUP_ROWS[file_format])
+        if file_format == "parquet":
+            _write_parquet(temporary, contents.schema, groups)
+        else:
+            _write_arrow(temporary, contents.schema, groups)
+        _sync(temporary)
+        temporary.rename(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+        raise
+    _sync(folder)
+    _sync(directory)
+    return target
+
+
+def _groups(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
+    group: list[pa.RecordBatch] = []
+    held = 0
+    for batch in batches:
+        group.append(batch)
+        held += batch.num_rows
+        if held >= rows:
+            yield pa.Table.from_batches(group).combine_chunks()
+            group, held = [], 0
+    if group:
+        yield pa.Table.from_batches(group).combine_chunks()
+
+
+def _write_arrow(path: Path, schema: pa.Schema, groups: Iterator[pa.Table]) -> None:
+    options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema, options=options) as out:
+        for table in groups:
+            out.write_table(table)
+
+
+def _write_parquet(path: Path, schema: pa.Schema, groups: Iterator[pa.Table]) -> None:
+    with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1) as out:
+        for table in groups:
+            out.write_table(table, row_group_size=table.num_rows)
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,165 @@
+"""Reading a stream file, whole or cut short: what is complete in it, and under which labels."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.sinks import explained
+
+CONTINUATION = b"\xff\xff\xff\xff"
+RECORD_BATCH = 3
+"""MessageHeader.RecordBatch of the Arrow specification."""
+Labels = dict[int, pa.Array]
+"""Column number → the values of its dictionary (or of the dictionary inside its list)."""
+
+
+class Contents(NamedTuple):
+    """What can be read of a stream file, from its beginning."""
+
+    schema: pa.Schema | None
+    """None where not even that is complete."""
+    batches: int
+    rows: int
+    first_us: int
+    """UTC microseconds of the first row; 0 where there is none."""
+    end: int
+    """Bytes up to the end of the last complete batch."""
+    damaged: bool
+    """What follows `end` is not the beginning of a batch, as a writer that died leaves it."""
+    labels: Labels
+    """The values of the whole file."""
+    moves: list[tuple[int, Labels]]
+    """Runs of batches whose dictionaries extend one another: (first batch, column → (values of
+    the run,) int32 places in `labels`, where they differ)."""
+
+
+def scan(path: Path, *, check: bool) -> Contents:
+    """Read through a stream file once; a fault in it ends the reading, not the caller.
+
+    The labels of all batches are gathered first because a dictionary in the file format is best
+    written once: Polars refuses deltas, and pyarrow refuses replacements. With `check` every
+    value is validated (offsets, UTF-8): for files that a crash may have left with holes.
+    Raises OSError where the file itself cannot be read.
+    """
+    batches = rows = first_us = end = 0
+    schema = None
+    runs: list[tuple[int, Labels]] = []
+    faulty = False
+    with pa.OSFile(str(path)) as source:
+        try:
+            reader = _reader(source)
+            end = source.tell()
+            received = reader.schema.get_field_index("received_at")
+            faulty = received < 0
+            schema = None if faulty else reader.schema
+            seen = replaced = -1
+            while not faulty:
+                batch = reader.read_next_batch()
+                if check:
+                    batch.validate(full=True)
+                stats = reader.stats
+                if seen != stats.num_dictionary_batches:
+                    seen = stats.num_dictionary_batches
+                    if replaced != stats.num_replaced_dictionaries:
+                        replaced = stats.num_replaced_dictionaries
+                        runs.append((batches, {}))
+                    runs[-1] = (runs[-1][0], _labels(batch))
+                if rows == 0 and batch.num_rows:
+                    first_us = batch.column(received)[0].value
+                batches += 1
+                rows += batch.num_rows
+                end = source.tell()
+        except StopIteration:
+            pass
+        except (pa.ArrowException, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise explained(error, path) from error
+            faulty = not _cut_short(path, end)
+    labels, moves = _united(runs)
+    return Contents(schema, batches, rows, first_us, end, faulty, labels, moves)
+
+
+def relabelled(path: Path, contents: Contents) -> Iterator[pa.RecordBatch]:
+    """The complete batches, in order, all with the dictionaries of the whole file."""
+    moves = dict(contents.moves)
+    move: Labels = {}
+    with pa.OSFile(str(path)) as source:
+        reader = _reader(source)
+        for number in range(contents.batches):
+            batch = reader.read_next_batch()
+            move = moves.get(number, move)
+            columns = batch.columns
+            for i, values in contents.labels.items():
+                columns[i] = _with_labels(columns[i], values, move.get(i))
+            yield pa.RecordBatch.from_arrays(columns, schema=contents.schema)
+
+
+def _reader(source: pa.NativeFile) -> pa.RecordBatchStreamReader:
+    return pa.ipc.open_stream(source, options=pa.ipc.IpcReadOptions(use_threads=False))
+
+
+def _labels(batch: pa.RecordBatch) -> Labels:
+    found: Labels = {}
+    for i, column in enumerate(batch.columns):
+        inner = column.values if pa.types.is_list(column.type) else column
+        if pa.types.is_dictionary(inner.type):
+            found[i] = inner.dictionary
+    return found
+
+
+def _united(runs: list[tuple[int, Labels]]) -> tuple[Labels, list[tuple[int, Labels]]]:
+    labels: Labels = {}
+    moves: list[tuple[int, Labels]] = [(first, {}) for first, _ in runs]
+    for i in runs[0][1] if runs else ():
+        labels[i] = pc.unique(pa.chunked_array([of_run[i] for _, of_run in runs]))
+        for (_, of_run), (_, move) in zip(runs, moves, strict=True):
+            # The union begins with the first run's values, so most runs keep their codes.
+            if not of_run[i].equals(labels[i][: len(of_run[i])]):
+                move[i] = pc.index_in(of_run[i], value_set=labels[i])
+    return labels, moves
+
+
+def _with_labels(column: pa.Array, values: pa.Array, move: pa.Array | None) -> pa.Array:
+    if pa.types.is_list(column.type):
+        inner = _with_labels(column.values, values, move)
+        return pa.ListArray.from_arrays(column.offsets, inner, type=column.type)
+    codes = column.indices if move is None else move.take(column.indices)
+    return pa.DictionaryArray.from_arrays(codes, values, safe=False)
+
+
+def _cut_short(path: Path, end: int) -> bool:
+    """Whether the file stops before the record batch that should follow `end` is complete.
+
+    Encapsulated message format of the Arrow specification: ff ff ff ff, int32 metadata size,
+    metadata (a flatbuffer Message: field 1 is the header's type, field 3 the int64 bodyLength),
+    body.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(end)
+        while head := file.read(8):
+            if not head.startswith(CONTINUATION[: len(head)]):
+                return False
+            metadata = file.read(int.from_bytes(head[4:], "little"))
+            if len(head) < 8 or file.tell() == size:
+                break
+            try:
+                (table,) = struct.unpack_from("<I", metadata)
+                vtable = table - struct.unpack_from("<i", metadata, table)[0]
+                kind_at, _, body_at = struct.unpack_from("<3H", metadata, vtable + 6)
+                (kind,) = struct.unpack_from("<B", metadata, table + kind_at)
+                (body,) = struct.unpack_from("<q", metadata, table + body_at) if body_at else (0,)
+            except struct.error:
+                return False
+            if file.tell() + body > size:
+                break
+            if kind == RECORD_BATCH or body < 0:
+                return False
+            file.seek(body, 1)
+    return True

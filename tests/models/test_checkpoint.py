@@ -1,0 +1,117 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import LINES
+
+from models.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    load_checkpoint,
+    pretrained_path,
+    save_checkpoint,
+)
+from models.inference import Engine
+
+
+@pytest.fixture
+def saved(tmp_path: Path, small_checkpoint: Checkpoint) -> Path:
+    path = tmp_path / "small"
+    save_checkpoint(path, small_checkpoint)
+    return path
+
+
+def test_what_is_loaded_computes_the_same(saved: Path, small_checkpoint: Checkpoint) -> None:
+    apps = ["sshd", "", "cron", "sshd"] * 2
+    before = Engine(small_checkpoint, dtype="fp32").encode(apps, LINES)
+    engine = Engine.load(saved, dtype="fp32")
+    for a, b in zip(before, engine.encode(apps, LINES), strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(engine.reference_surprise, small_checkpoint.reference_surprise)
+    assert engine.version.startswith("small-")
+    assert load_checkpoint(saved).card == small_checkpoint.card
+
+
+def test_bf16_is_stored_where_nothing_is_lost(tmp_path: Path, saved: Path) -> None:
+    checkpoint = load_checkpoint(saved)
+    table = checkpoint.model.encoder.ngrams
+    with torch.no_grad():
+        table.copy_(table.to(torch.bfloat16).float())
+    save_checkpoint(tmp_path / "rounded", checkpoint)
+    size = (tmp_path / "rounded" / "model.safetensors").stat().st_size
+    assert (saved / "model.safetensors").stat().st_size - size >= 2 * table.numel() - 64
+    assert torch.equal(load_checkpoint(tmp_path / "rounded").model.encoder.ngrams, table)
+
+
+def test_saving_again_replaces_and_leaves_nothing_beside(
+    saved: Path, small_checkpoint: Checkpoint
+) -> None:
+    small_checkpoint.card = replace(small_checkpoint.card, temperature=2.0)
+    save_checkpoint(saved, small_checkpoint)
+    assert load_checkpoint(saved).card.temperature == 2.0
+    assert [p.name for p in saved.parent.iterdir()] == ["small"]
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(CheckpointError) as caught:
+        load_checkpoint(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_missing(tmp_path: Path, saved: Path) -> None:
+    assert "nowhere/config.json: No such file" in refused(tmp_path / "nowhere")
+    (saved / "model.safetensors").unlink()
+    assert "small/model.safetensors: No such file" in refused(saved)
+
+
+@pytest.mark.parametrize("keep", [0, 5, 1000, -1])
+def test_truncated_weights(saved: Path, keep: int) -> None:
+    weights = saved / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:keep])
+    assert "small/model.safetensors: truncated or damaged" in refused(saved)
+
+
+def test_one_flipped_bit(saved: Path) -> None:
+    weights = saved / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-100] ^= 1
+    weights.write_bytes(data)
+    assert "truncated or damaged" in refused(saved)
+
+
+def test_truncated_config(saved: Path) -> None:
+    config = saved / "config.json"
+    config.write_bytes(config.read_bytes()[:200])
+    assert "small/config.json: truncated or not JSON" in refused(saved)
+
+
+def change(path: Path, **values: object) -> None:
+    config = path / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | values))
+
+
+def test_another_schema(saved: Path) -> None:
+    change(saved, schema="ltt-stream/raccoon/99")
+    assert "small/config.json: schema 'ltt-stream/raccoon/99'" in refused(saved)
+    (saved / "config.json").write_text("[1, 2]")
+    assert "schema None" in refused(saved)
+
+
+def test_weights_of_another_architecture(saved: Path) -> None:
+    architecture = json.loads((saved / "config.json").read_text())["architecture"]
+    change(saved, architecture=architecture | {"width": 64})
+    assert "does not fit its weights" in refused(saved)
+    change(saved, architecture=architecture | {"depth": 3})
+    assert "depth" in refused(saved)
+
+
+def test_the_shipped_checkpoint_is_small_and_carries_no_text() -> None:
+    path = pretrained_path()
+    assert sum(f.stat().st_size for f in path.iterdir()) <= 12 * 1024 * 1024
+    assert sorted(f.name for f in path.iterdir()) == ["config.json", "model.safetensors"]
+    assert sum(load_checkpoint(path).card.emission_prior) == pytest.approx(1.0)

@@ -1,0 +1,74 @@
+import pytest
+import torch
+
+from models.losses import adjusted_cross_entropy, epps_pulley, gaussian_kl, path_kl
+
+
+@pytest.mark.parametrize("size", [64, 512, 4096])
+def test_epps_pulley_is_small_for_a_normal_sample_of_any_size(size: int) -> None:
+    assert epps_pulley(torch.randn(size, 16)).item() < 2.5
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        torch.zeros(512, 16),  # collapsed
+        torch.randn(512, 16) + 1.0,  # shifted
+        torch.randn(512, 16) * 3.0,  # spread
+        torch.randn(512, 1).expand(512, 16),  # all dimensions one
+        torch.randn(512, 16).sign(),  # right in mean and variance, wrong in shape ...
+    ],
+    ids=["collapsed", "shifted", "spread", "one dimension", "two points"],
+)
+def test_epps_pulley_is_large_for_others(strange: torch.Tensor) -> None:
+    normal = epps_pulley(torch.randn(512, 16), generator=torch.Generator().manual_seed(1))
+    statistic = epps_pulley(strange, generator=torch.Generator().manual_seed(1))
+    # ... though sums of 16 signs are close to normal along most directions
+    assert statistic > (1.0 if strange.unique().numel() == 2 else 5) * normal
+
+
+def test_epps_pulley_is_invariant_to_order_and_in_law_to_rotation() -> None:
+    z = torch.randn(400, 8) * 1.5 + 0.3
+    seed = torch.Generator
+    first = epps_pulley(z, generator=seed().manual_seed(2))
+    shuffled = epps_pulley(z[torch.randperm(400)], generator=seed().manual_seed(2))
+    torch.testing.assert_close(first, shuffled, rtol=1e-4, atol=1e-4)
+    rotation, _ = torch.linalg.qr(torch.randn(8, 8))
+    rotated = epps_pulley(z @ rotation, directions=4096)
+    torch.testing.assert_close(epps_pulley(z, directions=4096), rotated, rtol=0.1, atol=0.1)
+
+
+def test_epps_pulley_agrees_with_a_fine_quadrature() -> None:
+    x = torch.randn(300, 1) * 1.3
+    t = torch.linspace(-8, 8, 20001, dtype=torch.float64)
+    angles = x.double() * t
+    normal = torch.exp(-0.5 * t**2)
+    difference = (angles.cos().mean(0) - normal) ** 2 + angles.sin().mean(0) ** 2
+    exact = 300 * torch.trapezoid(difference * normal, t)
+    torch.testing.assert_close(epps_pulley(x).double(), exact, rtol=0.05, atol=0.01)
+
+
+def test_gaussian_kl_is_zero_only_for_the_standard_normal() -> None:
+    assert gaussian_kl(torch.zeros(4, 3), torch.zeros(4, 3)).item() == 0
+    assert gaussian_kl(torch.ones(4, 3), torch.zeros(4, 3)).item() == pytest.approx(1.5)
+    mean, log_variance = torch.tensor([[0.4]]), torch.tensor([[-1.0]])
+    q = torch.distributions.Normal(mean, (0.5 * log_variance).exp())
+    p = torch.distributions.Normal(torch.zeros(1, 1), torch.ones(1, 1))
+    expected = torch.distributions.kl_divergence(q, p).sum()
+    torch.testing.assert_close(gaussian_kl(mean, log_variance), expected)
+
+
+def test_path_kl_is_zero_for_the_prior_and_has_the_right_size() -> None:
+    h, g = torch.randn(4, 5, 3), torch.full((4, 5, 3), 0.5)
+    assert path_kl(h, h, g, 0.25).item() == 0
+    # a constant difference of 0.1 in 3 dimensions over t in [0, 1]: ½ · 3 · (0.1 / 0.5)²
+    assert path_kl(h + 0.1, h, g, 0.25).item() == pytest.approx(0.06, rel=1e-4)
+
+
+def test_adjusted_logits_learn_the_likelihood_not_the_prior() -> None:
+    log_prior = torch.tensor([0.9, 0.1]).log()
+    target = torch.tensor([0] * 90 + [1] * 10)  # nothing to tell the classes apart by
+    logits = torch.zeros(2, requires_grad=True)
+    loss = adjusted_cross_entropy(logits.expand(100, 2), target, log_prior)
+    (gradient,) = torch.autograd.grad(loss, logits)
+    torch.testing.assert_close(gradient, torch.zeros(2), atol=1e-6, rtol=0)

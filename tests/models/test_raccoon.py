@@ -1,0 +1,115 @@
+"""The encoder and what stands on it."""
+
+import torch
+from conftest import LINES
+
+from models.encoder import Groups
+from models.packing import Packed, pack
+from models.raccoon import Raccoon
+from models.tokens import bags, words
+
+
+def packed_tokens(model: Raccoon, lines: list[str]) -> tuple[torch.Tensor, Groups, Packed]:
+    split = [words("", line) for line in lines]
+    vocabulary = sorted({w for line in split for w in line})
+    flat, offsets = bags(vocabulary, model.architecture.buckets)
+    vectors = model.encoder.word_vectors(torch.tensor(flat), torch.tensor(offsets))
+    packed = pack([[vocabulary.index(w) for w in line] for line in split])
+    return vectors[torch.from_numpy(packed.words)], packed.groups, packed
+
+
+def test_a_line_is_the_same_alone_and_among_others(small_model: Raccoon) -> None:
+    with torch.inference_mode():
+        tokens, groups, packed = packed_tokens(small_model, LINES * 3)
+        together = small_model(tokens, groups)
+        for place, line in enumerate(packed.order.tolist()):
+            alone = small_model(*packed_tokens(small_model, [(LINES * 3)[line]])[:2])
+            for a, b in zip(together, alone, strict=True):
+                torch.testing.assert_close(a[place], b[0], rtol=1e-4, atol=1e-5)
+
+
+def test_packed_equals_padded_and_masked(small_model: Raccoon) -> None:
+    """The same block over a padded batch with a key mask, written out."""
+    tokens, groups, _ = packed_tokens(small_model, LINES)
+    encoder = small_model.encoder
+    with torch.inference_mode():
+        encoded = encoder(tokens, groups)
+        path, mask = encoded.padded_path()
+        block, (lines, length) = encoder.blocks[0], mask.shape
+        x = torch.zeros(lines, length, tokens.shape[1])
+        x[mask] = tokens
+        x = x + encoder.position[:length]
+        q, k, v = (
+            part.unflatten(-1, (2, -1)).transpose(1, 2)
+            for part in block.qkv(block.norm_attention(x)).chunk(3, dim=-1)
+        )
+        scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
+        scores = scores.masked_fill(~mask[:, None, None, :], -torch.inf)
+        x = x + block.out((scores.softmax(-1) @ v).transpose(1, 2).flatten(2))
+        x = x + block.down(torch.relu(block.up(block.norm_inner(x))))
+        expected = encoder.to_path(encoder.norm(x))
+    torch.testing.assert_close(path[mask], expected[mask], rtol=1e-4, atol=1e-5)
+    assert (path[~mask] == 0).all()
+    assert mask.sum() == len(tokens)
+
+
+def test_word_order_matters_to_the_latent(small_model: Raccoon) -> None:
+    with torch.inference_mode():
+        one = small_model(*packed_tokens(small_model, ["link down after up"])[:2])
+        two = small_model(*packed_tokens(small_model, ["link up after down"])[:2])
+    assert (one.latent - two.latent).abs().max() > 1e-3
+
+
+def test_gradient_reaches_every_parameter(small_model: Raccoon) -> None:
+    small_model.train()
+    tokens, groups, _ = packed_tokens(small_model, LINES)
+    result = small_model.train_step(tokens, groups)
+    target = torch.arange(len(LINES)) % 8
+    loss = (
+        torch.nn.functional.cross_entropy(result.logits, target)
+        + result.kl
+        + result.path_kl
+        - result.log_prob.mean()
+    )
+    loss.backward()
+    without = [n for n, p in small_model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert without == []
+
+
+def test_the_flow_does_not_pull_the_latent(small_model: Raccoon) -> None:
+    tokens, groups, _ = packed_tokens(small_model, LINES)
+    small_model.train_step(tokens, groups).log_prob.sum().backward()
+    moved = {n.split(".")[0] for n, p in small_model.named_parameters() if p.grad is not None}
+    assert moved == {"flow"}
+
+
+def test_path_kl_is_zero_at_the_prior(small_model: Raccoon) -> None:
+    sde = small_model.sde
+    z0 = torch.randn(10, small_model.architecture.latent)
+    assert sde.kl(sde(z0)) > 0
+    with torch.no_grad():
+        sde.last.weight.zero_()
+        sde.last.bias.zero_()
+    assert sde.kl(sde(z0)) == 0
+
+
+def test_diffusion_stays_away_from_zero(small_model: Raccoon) -> None:
+    sde = small_model.sde
+    far = 1e4 * torch.randn(100, small_model.architecture.latent)
+    for t in (0.0, 0.5, 1.0):
+        g = sde.diffusion(far, t)
+        assert g.min() >= sde.G_MIN
+        assert g.max() <= sde.G_MAX
+
+
+def test_monte_carlo_paths_spread_and_repeat_with_their_seed(small_model: Raccoon) -> None:
+    tokens, groups, _ = packed_tokens(small_model, LINES)
+
+    def draw(seed: int) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(seed)
+        return small_model.sample(tokens, groups, 64, generator).latent
+
+    with torch.inference_mode():
+        assert torch.equal(draw(1), draw(1))
+        assert draw(1).shape == (64, len(LINES), small_model.architecture.latent)
+        assert (draw(1).std(0) > 0.01).all()
