@@ -90,8 +90,10 @@ class Encoder(nn.Module):
         latent: int,
         max_words: int,
         dropout: float,
+        ngram_dropout: float,
     ) -> None:
         super().__init__()
+        self.ngram_dropout = ngram_dropout
         self.pooled_width = 2 * width
         self.ngrams = nn.Parameter(torch.randn(buckets, ngram_width) * 0.02)
         self.project = nn.Linear(ngram_width, width)
@@ -105,7 +107,13 @@ class Encoder(nn.Module):
 
     def word_vectors(self, features: Tensor, offsets: Tensor) -> Tensor:
         """One vector a word: features (F,) int64 and where each word's begin, (V,) → (V, d)."""
-        sums = functional.embedding_bag(features, self.ngrams, offsets, mode="sum")  # (V, e)
+        # A word must be known by any part of it: whole words are what a corpus is overfitted by.
+        weights = functional.dropout(
+            self.ngrams.new_ones(len(features)), self.ngram_dropout, self.training
+        )
+        sums = functional.embedding_bag(
+            features, self.ngrams, offsets, mode="sum", per_sample_weights=weights
+        )  # (V, e)
         ends = torch.cat((offsets[1:], offsets.new_tensor([len(features)])))
         counts = (ends - offsets).unsqueeze(1).to(sums.dtype)
         projected: Tensor = self.project(sums * counts.rsqrt())

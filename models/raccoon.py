@@ -39,6 +39,7 @@ class Architecture:
     couplings: int = 4
     head_hidden: int = 128
     dropout: float = 0.1
+    ngram_dropout: float = 0.25
 
     def as_dict(self) -> dict[str, int | float]:
         return asdict(self)
@@ -120,6 +121,7 @@ class Raccoon(nn.Module):
             latent=a.latent,
             max_words=a.max_words,
             dropout=a.dropout,
+            ngram_dropout=a.ngram_dropout,
         )
         pooled = self.encoder.pooled_width
         self.to_mean = nn.Linear(pooled, a.latent)

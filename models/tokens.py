@@ -33,18 +33,17 @@ def known_app(app: str, known: Collection[str]) -> str:
 
 def words(app: str, text: str) -> list[str]:
     """The words of a canonical text in lower case, led by the app's own word ("" = unknown)."""
-    return [_APP + app.lower(), *_WORD.findall(text)[: MAX_WORDS - 1]]
+    return [_APP + app.lower(), *map(str.lower, _WORD.findall(text)[: MAX_WORDS - 1])]
 
 
 def features(word: str, buckets: int) -> list[int]:
-    """The hash buckets of a word: itself, and its character 3- to 5-grams with its borders.
+    """The hash buckets of a word in lower case: itself, and its 3- to 5-grams with its borders.
 
     An app's word gives itself alone, the unknown app ("") too: names don't transfer by spelling.
     """
     if word.startswith(_APP):
         return [crc32(word.encode("utf-8", "replace")) % buckets]
-    word = word[:_MAX_WORD_CHARS].lower()
-    data = f"<{word}>".encode("utf-8", "replace")
+    data = f"<{word[:_MAX_WORD_CHARS]}>".encode("utf-8", "replace")
     hashes = [crc32(b"=" + data)]
     if word[0] != "<":  # the letters of a mask mean nothing
         hashes += [crc32(data[i : i + n]) for n in (3, 4, 5) for i in range(len(data) - n + 1)]

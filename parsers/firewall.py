@@ -11,7 +11,7 @@ this one in digits alone, and can be kept with the line's template.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from parsers import cef, cisco, junos, keyvalue, mikrotik, netfilter, paloalto, pf
@@ -68,7 +68,7 @@ def packet_kind(app_name: bytes | None, message: bytes) -> Kind | None:
         if "src" in plain:
             if _names_two_ends(plain):
                 return "keyvalue"
-        elif "source-address=" in plain and "destination-address=" in plain:
+        elif has_quote and 'source-address="' in plain and 'destination-address="' in plain:
             return "junos"
     if has_percent and _CISCO.search(plain) is not None:
         return "cisco"
@@ -102,6 +102,29 @@ def parse_packet(
     return _PARSERS[kind](message, app_name)
 
 
+def parse_structured(
+    structured_data: Mapping[str, Mapping[str, str]], msgid: bytes | None
+) -> Packet | None:
+    """The packet that an RFC 5424 header carries whole (Juniper SRX, Check Point), or None.
+
+    Its message is empty or a remark, so that `packet_kind` sees nothing in it.
+    """
+    for pairs in structured_data.values():
+        if len(pairs) < 4:
+            continue
+        packet = keyvalue.from_pairs(
+            {
+                key.encode("utf-8", "backslashreplace"): value.encode("utf-8", "backslashreplace")
+                for key, value in pairs.items()
+            }
+        )
+        if packet is not None:
+            if packet.action is None and msgid is not None:
+                packet.action = junos.EVENTS.get(msgid)
+            return packet
+    return None
+
+
 def device_severity(
     kind: Kind | None, message: bytes, app_name: bytes | None = None
 ) -> int | None:
@@ -130,4 +153,11 @@ def _names_two_ends(plain: str) -> bool:
     )
 
 
-__all__ = ["Kind", "Packet", "device_severity", "packet_kind", "parse_packet"]
+__all__ = [
+    "Kind",
+    "Packet",
+    "device_severity",
+    "packet_kind",
+    "parse_packet",
+    "parse_structured",
+]

@@ -1,4 +1,4 @@
-"""Juniper SRX: the RT_FLOW session records, in plain form and as structured data.
+"""Juniper SRX: the RT_FLOW session records.
 
 The plain form is positional, and later releases put more columns in; what is looked for is what
 stays in order: ``a/port->b/port … [nat->nat …] protocol policy zone zone …``.
@@ -7,7 +7,6 @@ stays in order: ``a/port->b/port … [nat->nat …] protocol policy zone zone �
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from parsers import keyvalue
 from parsers.packet import PORTLESS, Packet, number, port, protocol, text
@@ -17,10 +16,15 @@ _SESSION = re.compile(
     rb"session (created|closed|denied)\b[^\n]{0,120}? " + _END + rb"->" + _END + rb"\b"
 )
 _ACTIONS = {b"created": "allow", b"closed": "close", b"denied": "block"}
-_EVENTS = {"CREATE": "allow", "CLOSE": "close", "DENY": "block"}
+EVENTS = {
+    b"RT_FLOW_SESSION_CREATE": "allow",
+    b"RT_FLOW_SESSION_CLOSE": "close",
+    b"RT_FLOW_SESSION_DENY": "block",
+}
+"""What the MSGID of the structured form says, which has no field for the action."""
 _COUNTED = re.compile(rb"(\d{1,18})\((\d{1,18})\)")
 _INTERFACE = re.compile(rb"(?:[a-z]{2,4}-\d+/\d+/\d+|reth\d+|ae\d+|irb|vlan|st\d+|lo\d+)\.\d+")
-_EVENT = re.compile(rb"RT_FLOW_SESSION_(\w{1,20})")
+_EVENT = re.compile(rb"RT_FLOW_SESSION_[A-Z]{1,10}")
 _MAX_COLUMNS = 60
 
 
@@ -30,7 +34,7 @@ def parse(message: bytes, app_name: bytes | None = None) -> Packet | None:
     if found is None:
         packet, event = keyvalue.parse(message), _EVENT.search(message)
         if packet is not None and packet.action is None and event is not None:
-            packet.action = _EVENTS.get(event[1].decode())
+            packet.action = EVENTS.get(event[0])
         return packet
     what, src, src_port, dst, dst_port = found.groups()
     columns = message[found.end() :].split(None, _MAX_COLUMNS)[:_MAX_COLUMNS]
@@ -52,21 +56,6 @@ def parse(message: bytes, app_name: bytes | None = None) -> Packet | None:
         None,
         number(carried),
     )
-
-
-def parse_structured(
-    structured_data: Mapping[str, Mapping[str, str]], msgid: str | None
-) -> Packet | None:
-    """The session that an RFC 5424 header carries whole (``[junos@2636… source-address="…"]``)."""
-    for name, pairs in structured_data.items():
-        if name.startswith("junos@"):
-            packet = keyvalue.from_pairs(
-                {key.encode(): value.encode() for key, value in pairs.items()}
-            )
-            if packet is not None and packet.action is None and msgid is not None:
-                packet.action = _EVENTS.get(msgid.rpartition("_")[2])
-            return packet
-    return None
 
 
 def _denied(columns: list[bytes]) -> tuple[bytes, bytes, bytes]:

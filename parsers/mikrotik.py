@@ -22,7 +22,7 @@ from parsers.packet import (
 # an end: 192.0.2.1:80, [2001:db8::1]:80, or without a port
 _END = rb"(?:\[([0-9A-Fa-f:.]{2,45})\]|([0-9.]{7,15}|[0-9A-Fa-f:]{2,45}?))(?::(\d{1,5}))?"
 _PACKET = re.compile(
-    rb"\bin:(\(unknown \d+\)|[^,]{0,60}?) out:(\(unknown \d+\)|[^,]{0,60}?),? "
+    rb"in:(\(unknown \d+\)|[^,]{0,60}?) out:(\(unknown \d+\)|[^,]{0,60}?),? "
     rb"[^\n]{0,300}?proto ([\w-]{1,20})(?: \(([^)]{0,60})\))?, " + _END + rb"->" + _END
     + rb"(?:[^\n]{0,200}?len (\d+))?"
 )  # fmt: skip
@@ -32,13 +32,16 @@ _CHAINS = {b"input": "in", b"output": "out", b"forward": "forward"}
 
 def parse(message: bytes, app_name: bytes | None = None) -> Packet | None:
     """The packet of a firewall log line; None for RouterOS's other topics."""
-    found = _PACKET.search(message)
+    out_at = message.find(b" out:")
+    in_at = message.rfind(b"in:", 0, out_at) if out_at >= 0 else -1
+    found = _PACKET.match(message, in_at) if in_at >= 0 else None
     if found is None:
         return None
     in_if, out_if, proto, detail, *ends = found.groups()
     src6, src4, src_port, dst6, dst4, dst_port, length = ends
-    head = _TOPICS.sub(b"", message[: found.start()]).rstrip(b" :")
-    prefix, _, chain = head.rpartition(b" ")
+    prefix, chain = _TOPICS.sub(b"", message[: found.start()]).strip(), b""
+    if prefix.endswith(b":"):
+        prefix, _, chain = prefix[:-1].rpartition(b" ")
     in_interface, out_interface = _interface(in_if), _interface(out_if)
     name = protocol(proto)
     portless = name in PORTLESS

@@ -17,7 +17,8 @@ from parsers.packet import Packet, direction_of, number, port, protocol, tcp_fla
 # an ICMP error quotes the packet it is about, ports and all, in brackets further on. UDP has a
 # second LEN= (its own); the first is the packet's.
 _PACKET = re.compile(
-    rb"SRC=([0-9A-Fa-f:.]{2,45}) DST=([0-9A-Fa-f:.]{2,45})(?: LEN=(\d+))?"
+    rb"SRC=([0-9A-Fa-f]{0,4}[.:][0-9A-Fa-f:.]{1,44}) DST=([0-9A-Fa-f]{0,4}[.:][0-9A-Fa-f:.]{1,44})"
+    rb"(?: LEN=(\d+))?"
     rb"(?:[^[\n]*? PROTO=([\w-]+)"
     rb"(?: SPT=(\d+) DPT=(\d+)"
     rb"(?: (?:SEQ=\d+ ACK=\d+ )?WINDOW=\d+ (?:RES=\w+ )?([A-Z ]{3,40})?)?)?)?"

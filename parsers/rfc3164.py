@@ -45,17 +45,17 @@ _PLAIN_DATE: Final = re.compile(rb"\d{4}-\d\d-\d\d ")
 # a header in front of one that has its own: `123: *Mar  1 18:46:11.123 UTC: %SYS-5-CONFIG_I: …`.
 _MNEMONIC: Final = re.compile(rb"(%[A-Za-z0-9_]+(?:-[A-Za-z0-9_/]+)*-[0-7]-\w+) ?:")
 _INNER_HEADER: Final = re.compile(
-    rb"(?::? *\d{1,10}: +)?(?:[\w.-]+: +)?:? *"
-    rb"(?:[*.]?(?:\d{4} +)?[A-Z][a-z]{2} +\d\d? +(?:\d{4} +)?\d\d:\d\d:\d\d(?:\.\d+)?"
-    rb"(?: [A-Z]{1,5})?(?: [\w.-]+)? ?: *)?(?=%)"
+    rb"(?:(?::? *\d{1,10}: +)?(?:[\w.-]+: +)?:? *"
+    rb"[*.]?(?:\d{4} +)?[A-Z][a-z]{2} +\d\d? +(?:\d{4} +)?\d\d:\d\d:\d\d(?:\.\d+)?"
+    rb"(?: [A-Z]{1,5})?(?: [\w.-]+)? ?: *|:? *(?:\d{1,10}: +)?)(?=%)"
 )
+_UPTIME: Final = re.compile(rb"(?:(?:\d+[ywdhms]){1,4}|\d+:\d\d:\d\d)(?:\.\d+)?: ")
 # What comes before the stamp: `123: `, `host: `, `host: 123: `, `123: host: `, `: `, `*task: `,
 # and IOS XR's node (`RP/0/RSP0/CPU0:`).
 _LEAD: Final = re.compile(
-    rb"(?::? *\d{1,10}: +)?:? *(?:(?P<host>[\w.-]+|[0-9A-Fa-f:.]+): +(?:\d{1,10}: +)?)?"
-    rb"(?:\*\w+: +)?(?:[A-Z0-9]{1,4}/\d[\w/]*:)?"
+    rb"(?::? *\d{1,10}: +)?:? *(?:(?!%s)(?P<host>[\w.-]+|[0-9A-Fa-f:.]+): +(?:\d{1,10}: +)?)?"
+    rb"(?:\*\w+: +)?(?:[A-Z0-9]{1,4}/\d[\w/]*:)?" % _UPTIME.pattern
 )
-_UPTIME: Final = re.compile(rb"(?:(?:\d+[ywdhms]){1,4}|\d+:\d\d:\d\d)(?:\.\d+)?: ")
 _UNKNOWN_ZONE: Final = re.compile(rb" [A-Z]{1,5}(?=:)")
 
 

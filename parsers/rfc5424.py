@@ -22,8 +22,8 @@ _PARAMETER: Final = re.compile(rb' +([^\s=\]"]+) ?= ?"((?:[^"\\]++|\\.)*+)"', re
 _ESCAPED: Final = re.compile(r'\\(["\\\]])')
 
 # VERSION and something that stands where TIMESTAMP stands: a year, or the NILVALUE.
-_START: Final = re.compile(rb"([1-9]\d{0,2}) +(?:(\d{4}-\d\d?-\d\d?[Tt]\S*)|-)(?= |$)")
-_HEADER: Final = re.compile(rb" +(\S+) +(\S+) +(\S+) +(\S+)(?= |$) *")
+_START: Final = re.compile(rb"([1-9]\d{0,2}) +(?:(\d{4}-\d\d?-\d\d?[Tt][^ ]*)|-)(?= |\Z)")
+_HEADER: Final = re.compile(rb" +([^ ]+) +([^ ]+) +([^ ]+) +([^ ]+)(?= |\Z) *")
 
 
 def parse_structured_data(data: bytes) -> tuple[StructuredData, int, tuple[str, ...]] | None:

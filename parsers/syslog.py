@@ -33,26 +33,23 @@ _BLANKS: Final = b" \t\r\n\0"
 _CACHE_ENTRIES: Final = 4_096
 _MICROSECOND: Final = timedelta(microseconds=1)
 _MINUTES: Final = MINUTE_SECOND_US
-_FRACTIONS: Final[dict[bytes | None, int]] = {
-    None: 0, **{b"%03d" % milli: milli * 1_000 for milli in range(1_000)}
-}  # fmt: skip
-
 _PRIORITIES: Final[dict[bytes | None, int]] = {
     None: -1, **{b"%d" % priority: priority for priority in range(192)}
 }  # fmt: skip
+_PRIORITIES_1: Final = {b"<%d>1" % priority: priority for priority in range(192)}
 # No sign, no leading zero (RFC 3164 section 4.1.1), at most 191: else it is a bad PRI.
 _PRI: Final = re.compile(rb"<([+-]?\d*)>")
 
 # The quick expressions decline what the careful path reads in another way: a year or a zone after
 # the stamp, a level where the hostname stands, a second header, tags without a blank after them.
 _HOST: Final = (
-    rb"(?: (?![A-Z]+ |TZ[+-]|\d{4} |last message )"
+    rb"(?: (?![A-Z]+ |TZ[+-]|\d{4} |last message |Message forwarded )"
     rb"(?P<host>[\w\x80-\xff][\w.\x80-\xff-]*+)(?= ))?+ "
 )
 _TAG: Final = (
     rb"(?:(?!CEF|LEEF)([A-Za-z_%%(/][%s]*+)(?:\[([^\]\[\s]*+)\])?+: (?(host)|(?!%%))"
     # Without a tag only what cannot be taken for one, after a hostname.
-    rb"|(?(host)|(?!))(?=CEF:|LEEF:|(?!Message |[A-Z][a-z][a-z] +\d)[A-Za-z][\w,=-]*+ ))"
+    rb"|(?(host)|(?!))(?=CEF:|LEEF:|(?!Message forwarded |[A-Z][a-z][a-z] +\d)[A-Za-z][\w,=-]*+ ))"
 ) % rfc3164.TAG_CHARS
 _TAIL: Final = rb"(?:\xef\xbb\xbf)?+(.*[^ \t\r\n\0]|)"  # no BOM, no blanks at the end
 _ISO_STAMP: Final = rb"(\d{4}-\d\d-\d\dT\d\d:)(\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)"
@@ -61,24 +58,21 @@ _match_named: Final = re.compile(
     re.DOTALL,
 ).match
 _match_iso: Final = re.compile(
-    rb"(?:<(\d{1,3})>)?" + _ISO_STAMP + _HOST + _TAG + _TAIL, re.DOTALL
-).match
-_match_5424: Final = re.compile(
-    rb"<(\d{1,3})>1 "
-    + _ISO_STAMP
-    + rb" (?:-|(\S+)) (?:-|(\S+)) (?:-|(\S+)) (?:-|(\S+)) (- |(?=\[))"
-    + _TAIL,
+    rb"(?:<(\d{1,3})>)?(\d{4}-\d\d-\d\dT\d\d:)(\d\d:\d\d)((?:\.\d+)?(?:Z|[+-]\d\d:\d\d))"
+    + _HOST + _TAG + _TAIL,
     re.DOTALL,
-).match
+).match  # fmt: skip
+_match_stamp_tail: Final = re.compile(rb"(?:\.(\d+))?(Z|[+-]\d\d:\d\d)").fullmatch
 _match_bare_tag: Final = rfc3164.BARE_TAG.match
 # Digits that begin a header: a date, a year before the month, Cisco's number, a version.
 _match_digits: Final = re.compile(
-    rb"\d{4}-\d\d-\d\d[Tt]|\d{4} +\w{3} |[\w:.]+: |\d{1,3} +\d{4}-"
+    rb"\d{4}-\d\d-\d\d[Tt]|\d{4} +\w{3} |[\w:.-]+: |\d{1,3} +\d{4}-"
 ).match
 
 _match_month: Final = re.compile(rb"(?i:%s) " % b"|".join(MONTHS)).match
 
 _PRI_LEAD, _MONTH, _DIGIT, _TAG_LEAD, _ODD, _NO_HEADER = range(6)
+_ISO_LEADS: Final = (_PRI_LEAD, _DIGIT)
 
 
 def _lead(byte: int) -> int:
@@ -142,34 +136,73 @@ def _quick(
     named_hours: dict[bytes, int] = {}  # b"Oct 11 22:" → UTC µs, for what came in on one day
     day_begin = day_end = 0
     iso_hours: dict[bytes, int] = {}  # b"2026-11-21T10:" → µs, before its zone is taken off
-    zones: dict[bytes, int] = {b"Z": 0}
+    stamp_tails: dict[bytes, int] = {}  # b".003+01:00", b"Z" → µs to add
+    zones: dict[bytes, int] = {}  # b"+01:00" after six digits or more → µs to take off
 
     def learn_named(hour: bytes, received_us: int) -> bool:
         """True when the hour was unknown and is known now."""
-        if hour in named_hours:
-            return False
-        hour_us = clock.named_hour(hour, received_us)
+        hour_us = None if hour in named_hours else clock.named_hour(hour, received_us)
         if hour_us is None:
             return False
         _bounded(named_hours)[hour] = hour_us
         return True
 
-    def learn_iso(hour: bytes, zone: bytes) -> bool:
-        """True when the hour or the zone was unknown and both are known now."""
-        if hour in iso_hours and zone in zones:
+    def learn_iso(hour: bytes, tail: bytes) -> bool:
+        """True when the hour or what follows the seconds was unknown and both are known now."""
+        found = _match_stamp_tail(tail)
+        hour_us = iso_hour(hour)
+        offset = None if found is None else offset_us(found[2])
+        if found is None or hour_us is None or offset is None:
             return False
-        hour_us, zone_us = iso_hour(hour), offset_us(zone)
-        if hour_us is None or zone_us is None:
-            return False
-        _bounded(zones)[zone] = zone_us
+        news = hour not in iso_hours
         _bounded(iso_hours)[hour] = hour_us
-        return True
+        if found[1] is None or len(found[1]) < 6:
+            news = news or tail not in stamp_tails
+            _bounded(stamp_tails)[tail] = fraction_us(found[1]) - offset
+        else:
+            news = news or tail[7:] not in zones
+            _bounded(zones)[tail[7:]] = offset
+        return news
 
     def fields(data: bytes, received_us: int) -> FieldTuple:
         nonlocal day_begin, day_end
         if not data or len(data) > MAX_BYTES:
             return careful(data, received_us)
         lead = _LEADS[data[0]]
+        if lead == _PRI_LEAD and data.find(b">1 ", 2, 7) > 0:
+            parts = data.split(b" ", 6)
+            if len(parts) < 7:
+                return careful(data, received_us)
+            pri, stamp, hostname, app_name, procid, msgid, message = parts
+            try:
+                after = stamp_tails.get(stamp[19:])
+                if after is None:
+                    if stamp[19:20] != b"." or not stamp[20:26].isdigit():
+                        raise KeyError
+                    after = int(stamp[20:26]) - zones[stamp[26:]]
+                timestamp_us = iso_hours[stamp[:14]] + _MINUTES[stamp[14:19]] + after
+                priority = _PRIORITIES_1[pri]
+            except KeyError:
+                again = fields if learn_iso(stamp[:14], stamp[19:]) else careful
+                return again(data, received_us)
+            if not (hostname and app_name and procid and msgid):
+                return careful(data, received_us)
+            if message[-1:] in _BLANKS:
+                message = message.rstrip(_BLANKS)
+            structured_data: StructuredData | None = None
+            errors: tuple[str, ...] = ()
+            if message[:2] == b"- " and message[2:3] != b"\xef":
+                message = message[2:]
+            elif message[:1] == b"[":
+                structured_data, message, errors = rfc5424.split_tail(message)
+            else:
+                return careful(data, received_us)
+            return (
+                "rfc5424", priority, 1, timestamp_us,
+                None if hostname == b"-" else hostname, None if app_name == b"-" else app_name,
+                None if procid == b"-" else procid, None if msgid == b"-" else msgid,
+                structured_data, message, errors,
+            )  # fmt: skip
         if lead <= _MONTH and (found := _match_named(data)):
             if not day_begin <= received_us < day_end:
                 named_hours.clear()
@@ -184,40 +217,20 @@ def _quick(
             except KeyError:
                 again = fields if learn_named(hour, received_us) else careful
                 return again(data, received_us)
-        if lead == _PRI_LEAD and (found := _match_5424(data)):
-            pri, hour, minute, fraction, zone, hostname, app_name, procid, msgid, nil, message = (
-                found.groups()
-            )
-            structured_data: StructuredData | None = None
-            errors: tuple[str, ...] = ()
-            if not nil:
-                structured_data, message, errors = rfc5424.split_tail(message)
-            within = _FRACTIONS.get(fraction)
-            try:
-                return (
-                    "rfc5424", _PRIORITIES[pri], 1,
-                    iso_hours[hour] + _MINUTES[minute] - zones[zone]
-                    + (within if within is not None else fraction_us(fraction)),
-                    hostname, app_name, procid, msgid, structured_data, message, errors,
-                )  # fmt: skip
-            except KeyError:
-                again = fields if learn_iso(hour, zone) else careful
-                return again(data, received_us)
-        if lead == _DIGIT or lead == _PRI_LEAD:
+        if lead in _ISO_LEADS:
             if found := _match_iso(data):
-                pri, hour, minute, fraction, zone, hostname, app_name, procid, message = (
-                    found.groups()
-                )
-                within = _FRACTIONS.get(fraction)
+                pri, hour, minute, tail, hostname, app_name, procid, message = found.groups()
                 try:
+                    after = stamp_tails.get(tail)
+                    if after is None:
+                        after = int(tail[1:7]) - zones[tail[7:]]
                     return (
                         "rfc3164", _PRIORITIES[pri], None,
-                        iso_hours[hour] + _MINUTES[minute] - zones[zone]
-                        + (within if within is not None else fraction_us(fraction)),
+                        iso_hours[hour] + _MINUTES[minute] + after,
                         hostname, app_name, procid or None, None, None, message, (),
                     )  # fmt: skip
-                except KeyError:
-                    again = fields if learn_iso(hour, zone) else careful
+                except (KeyError, ValueError):
+                    again = fields if learn_iso(hour, tail) else careful
                     return again(data, received_us)
             if lead == _PRI_LEAD or _match_digits(data):
                 return careful(data, received_us)

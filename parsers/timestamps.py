@@ -43,7 +43,7 @@ _ZONE: Final = rb"(?:%s|TZ[+-]\d\d?|[+-]\d\d(?::?\d\d)?)" % b"|".join(
     sorted(_ZONE_HOURS, reverse=True)
 )
 _YEAR: Final = rb"(?:19|20)\d\d"
-_END: Final = rb"(?=[ \t:]|$)"
+_END: Final = rb"(?=[ \t]|:(?:[ \t%]|\Z)|\Z)"
 
 # `Oct 11 22:14:15`, with the year before the month, after the day or after the clock, a fraction,
 # a zone, and Cisco's mark of a clock that was never set (`*`) or has lost its source (`.`).

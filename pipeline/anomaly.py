@@ -35,9 +35,7 @@ class Verdict(NamedTuple):
     """(N, len(REASONS)): which reasons fired on the anomalous lines; False elsewhere."""
 
 
-def occurrences(
-    rows: npt.NDArray[np.int32], seen: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
+def occurrences(rows: npt.NDArray[np.int32], seen: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """How often each line's template came before it, in this stream.
 
     rows: (N,) template of each line. seen: (T,) counts before this batch. Exact up to RARE,

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from pipeline import __version__
 from pipeline.cli_train import evaluate, model, train
+
+if TYPE_CHECKING:
+    from pipeline.config import Dtype
 
 DONE, FAILED, USAGE = 0, 1, 2
 
@@ -35,22 +38,37 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option("--listen", multiple=True, metavar="URL",
-              help="Where lines come from, e.g. udp://0.0.0.0:514 or udp://[::]:514; repeatable. "
-                   "Without it: the sockets that systemd passes in, else stdin.")
-@click.option("--out", metavar="DIR", help="Write Arrow batches here; without it nothing is stored.")
+@click.option(
+    "--listen",
+    multiple=True,
+    metavar="URL",
+    help="Where lines come from, e.g. udp://0.0.0.0:514 or udp://[::]:514; repeatable. "
+    "Without it: the sockets that systemd passes in, else stdin.",
+)
+@click.option("--out", metavar="DIR", help="Write Arrow batches here; else nothing is stored.")
 @click.option("--file-format", metavar="arrow|parquet", help="Of finished files.  [arrow]")
 @click.option("--rotate-mib", type=float, metavar="N", help="Finish a file at this size.  [256]")
 @click.option("--rotate-s", type=float, metavar="S", help="Finish a file at this age.  [3600]")
-@click.option("--format", metavar="text|jsonl|arrow|none",
-              help="What stdout gets; arrow is an IPC stream.  [text]")
-@click.option("--anomalies-only/--all-lines", default=None, help="Show only flagged lines on stdout.")
+@click.option(
+    "--format",
+    metavar="text|jsonl|arrow|none",
+    help="What stdout gets; arrow is an IPC stream.  [text]",
+)
+@click.option(
+    "--anomalies-only/--all-lines", default=None, help="On stdout, only what is flagged."
+)
 @click.option("--state-dir", metavar="DIR", help="What is kept between runs.")
 @click.option("--metrics", metavar="HOST:PORT", help="Serve /metrics, /healthz and /readyz.")
 @click.option("--batch-lines", type=int, metavar="N", help="Lines in a batch at most.  [4096]")
-@click.option("--batch-delay-s", type=float, metavar="S", help="A line waits so long at most.  [0.1]")
-@click.option("--queue-lines", type=int, metavar="N",
-              help="Lines that wait at most; above half of it the model is shed.  [131072]")
+@click.option(
+    "--batch-delay-s", type=float, metavar="S", help="A line waits at most so long.  [0.1]"
+)
+@click.option(
+    "--queue-lines",
+    type=int,
+    metavar="N",
+    help="Lines that wait at most; above half of it the model is shed.  [131072]",
+)
 @click.option("--learn/--no-learn", default=None, help="Learn from the stream.  [no-learn]")
 @click.option("--model", metavar="DIR", help="A checkpoint; without it the one that ships.")
 @click.option("--dtype", metavar="auto|bf16|fp32", help="What the encoder computes in.  [auto]")
@@ -90,13 +108,20 @@ def parse(zone: str) -> None:
 
 
 @cli.command()
-@click.option("--model", "model_dir", metavar="DIR", help="A checkpoint; without it the one that ships.")
+@click.option(
+    "--model", "model_dir", metavar="DIR", help="A checkpoint; without it the one that ships."
+)
 @click.option("--dtype", default="auto", type=click.Choice(["auto", "bf16", "fp32"]))
 @click.option("--threads", default=1, type=click.IntRange(1, 256), metavar="N")
-@click.option("--paths", default=0, type=click.IntRange(0, 4096), metavar="N",
-              help="Also draw N Monte-Carlo paths and report the uncertainty.")
+@click.option(
+    "--paths",
+    default=0,
+    type=click.IntRange(0, 4096),
+    metavar="N",
+    help="Also draw N Monte-Carlo paths and report the uncertainty.",
+)
 @click.option("--zone", default="UTC", metavar="NAME", help="Time zone of stamps that name none.")
-def score(model_dir: str | None, dtype: str, threads: int, paths: int, zone: str) -> None:
+def score(model_dir: str | None, dtype: Dtype, threads: int, paths: int, zone: str) -> None:
     """Lines on stdin to JSON lines of scores on stdout, one each, in order.
 
     \b

@@ -102,9 +102,7 @@ def vectors(values: npt.NDArray[np.float32], present: npt.NDArray[np.bool_]) -> 
     return pa.FixedSizeListArray.from_arrays(flat, values.shape[1], mask=mask)
 
 
-def word_lists(
-    fired: npt.NDArray[np.bool_], words: pa.Array
-) -> pa.Array:
+def word_lists(fired: npt.NDArray[np.bool_], words: pa.Array) -> pa.Array:
     """(N, R) flags to list<dictionary<string>>: the words whose flag is set, in order."""
     lines, codes = np.nonzero(fired)
     offsets = np.zeros(len(fired) + 1, np.int32)

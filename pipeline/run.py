@@ -225,9 +225,7 @@ class Stream:
     def _drop(self, frames: list[Frames], reason: str) -> None:
         for f in frames:
             self._dropped_here += len(f.data)
-            self.metrics.add(
-                self.metrics.dropped_messages_total, len(f.data), f.source, reason
-            )
+            self.metrics.add(self.metrics.dropped_messages_total, len(f.data), f.source, reason)
 
     def _chores(self) -> None:
         """What a loop does between two batches, and while it waits for room on the disk."""

@@ -12,7 +12,7 @@ import numpy as np
 from parsers.syslog import Parser
 from pipeline import anomaly
 from pipeline.columns import text
-from pipeline.config import zone_named
+from pipeline.config import Dtype, zone_named
 from pipeline.lines import read_lines
 from pipeline.process import Processor
 from pipeline.scorer import Scorer
@@ -23,7 +23,7 @@ def score_lines(
     out: BinaryIO,
     *,
     model_dir: str | None,
-    dtype: str,
+    dtype: Dtype,
     threads: int,
     paths: int,
     zone: str,
@@ -31,7 +31,8 @@ def score_lines(
     """One JSON object a line in, in order.
 
     Keys: message, app_name, predicted_severity (0..7), probabilities (8: emerg … debug),
-    surprise (nats), p_value, anomaly, reasons.
+    surprise (nats), p_value, anomaly, reasons; with `paths` > 0 also uncertainty, the standard
+    deviation of the predicted severity's probability over that many Monte-Carlo paths.
 
     Raises CheckpointError and ConfigError, one line each.
     """
@@ -40,15 +41,17 @@ def score_lines(
     processor = Processor(scorer, parser)
     encoder = msgspec.json.Encoder()
     for lines in read_lines(source):
-        records = _score(processor, parser, lines)
+        records, rows = _score(processor, parser, lines)
         if paths:
-            for record, spread in zip(records, _spread(scorer, records, paths), strict=True):
-                record["uncertainty"] = spread
+            _add_uncertainty(records, scorer, rows, paths)
         out.write(encoder.encode_lines(records))
         out.flush()
 
 
-def _score(processor: Processor, parser: Parser, lines: list[bytes]) -> list[dict[str, Any]]:
+def _score(
+    processor: Processor, parser: Parser, lines: list[bytes]
+) -> tuple[list[dict[str, Any]], list[int]]:
+    """The records of the lines, and the rows of the template table that they are of."""
     now_us = time.time_ns() // 1000
     parsed = [parser.fields(line, now_us) for line in lines]
     _, priorities, _, _, _, apps, _, _, _, messages, _ = zip(*parsed, strict=True)
@@ -56,7 +59,7 @@ def _score(processor: Processor, parser: Parser, lines: list[bytes]) -> list[dic
     found = processor.assess(apps, messages, declared)
     assert processor.scorer is not None
     table = processor.scorer.table
-    return [
+    records = [
         {
             "message": text(message),
             "app_name": None if app is None else text(app),
@@ -71,3 +74,14 @@ def _score(processor: Processor, parser: Parser, lines: list[bytes]) -> list[dic
             messages, apps, found.at, found.p_value, found.anomaly, found.fired, strict=True
         )
     ]
+    return records, found.at.tolist()
+
+
+def _add_uncertainty(
+    records: list[dict[str, Any]], scorer: Scorer, rows: list[int], paths: int
+) -> None:
+    """`uncertainty`: the spread of the predicted severity's probability over noisy paths."""
+    apps, texts = zip(*(scorer.table.texts[row] for row in rows), strict=True)
+    spread = scorer.engine.uncertainty(apps, texts, paths=paths).probability_std  # (N, 8)
+    for record, of_line in zip(records, spread, strict=True):
+        record["uncertainty"] = float(of_line[record["predicted_severity"]])

@@ -22,6 +22,7 @@ from parsers.firewall import Kind, packet_kind
 
 if TYPE_CHECKING:
     from models.inference import Engine
+    from models.precision import DType
 
 DIGITS = b"0123456789"
 MAX_KEY_BYTES = 1024
@@ -109,9 +110,7 @@ class Scorer:
         self._clock = 0
 
     @classmethod
-    def load(
-        cls, path: Path | None = None, *, dtype: str = "auto", threads: int = 1
-    ) -> Scorer:
+    def load(cls, path: Path | None = None, *, dtype: DType = "auto", threads: int = 1) -> Scorer:
         """Load a checkpoint, without a path the shipped one; torch is imported here, not before.
 
         Raises `models.checkpoint.CheckpointError`, one line, for a file that is not usable.
@@ -162,7 +161,7 @@ class Scorer:
         table = self.table
         table.seen[: table.size] += np.bincount(rows, minlength=table.size)
         table.last_used[rows] = self._clock
-        self.calibration.update(table.surprise[rows[:: WINDOW_STRIDE]])
+        self.calibration.update(table.surprise[rows[::WINDOW_STRIDE]])
 
     def _find(self, app: bytes | None, message: bytes, *, known_only: bool) -> int:
         """The row of a line that the key alone did not find, or SHED."""

@@ -1,4 +1,4 @@
-"""What tests share: corpora beside the checkout, system tools, and the honest skip where they are missing."""
+"""What tests share: corpora, system tools, and the honest skip where they are missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Imports run one way: pipeline → {models, parsers}; the heavy libraries stay where they belong."""
+"""Imports run one way: pipeline → {models, parsers}; torch stays behind its borders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAY_IMPORT = {
 ALLOWED_IN_PARSERS = {"msgspec"}
 TORCH_BORDERS = {"pipeline/scorer.py", "pipeline/cli_train.py"}
 """The only modules of the pipeline that may reach for torch's side of models, and lazily."""
-TORCH_FREE_MODELS = {"models.text", "models.calibration", "models.checkpoint"}
+TORCH_FREE_MODELS = {"models.text", "models.calibration"}
 
 
 def modules(package: str) -> list[Path]:

@@ -50,6 +50,7 @@ class Options:
     flow_weight: float = 0.02
     normality_weight: float = 2e-3
     state_every_s: float = 60.0
+    smoothing: float = 0.0
     architecture: Architecture = field(default_factory=Architecture)
 
 
@@ -201,7 +202,7 @@ def step(model: Raccoon, batch: Batch, log_prior: torch.Tensor, options: Options
     vectors = model.encoder.word_vectors(batch.features, batch.offsets)  # (V, d)
     result = model.train_step(vectors[batch.words], batch.groups)
     return (
-        adjusted_cross_entropy(result.logits, batch.target, log_prior)
+        adjusted_cross_entropy(result.logits, batch.target, log_prior, options.smoothing)
         + options.kl_weight * result.kl
         + options.path_kl_weight * result.path_kl
         - options.flow_weight * result.log_prob.mean()

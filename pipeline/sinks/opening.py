@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.config import Config
+from pipeline.sinks import Sink
 from pipeline.sinks.arrow import ArrowSink
 from pipeline.sinks.recovery import recover
-from pipeline.sinks import Sink
 from pipeline.sinks.stdout import StdoutSink
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def open_sinks(config: Config, schema: pa.Schema) -> list[Sink]:
             )
         )
     if config.format != "none":
-        sinks.append(StdoutSink(config.format, anomalies_only=config.anomalies_only))
+        sinks.append(StdoutSink(config.format, schema, anomalies_only=config.anomalies_only))
     if not sinks:
         sinks.append(NullSink())
     return sinks

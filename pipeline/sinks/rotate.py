@@ -32,6 +32,8 @@ class Finisher:
         self._directory = directory
         self._format = file_format
         self._thread: threading.Thread | None = None
+        # At the first tick too: what had no room when the process started may have it by now.
+        self._waiting = True
         self._tried_us = 0
 
     def finish(self, file: OpenFile) -> None:
@@ -40,7 +42,7 @@ class Finisher:
 
     def tick(self, now_us: int) -> None:
         """Try again what waits, at most every RETRY_S seconds."""
-        if self.problem is None or (self._thread is not None and self._thread.is_alive()):
+        if not self._waiting or (self._thread is not None and self._thread.is_alive()):
             return
         if abs(now_us - self._tried_us) >= RETRY_S * 1e6:
             self._tried_us = now_us
@@ -60,17 +62,19 @@ class Finisher:
 
     def _finish(self, file: OpenFile) -> None:
         try:
-            contents = scan(file.path, check=False)
-            if contents.damaged:  # not what was written: recovery keeps the original
-                raise OSError(f"unreadable after byte {contents.end}")
-            finish(file.path, contents, self._format)
+            try:
+                contents = scan(file.path, check=False)
+                if contents.damaged:  # not what was written: recovery keeps the original
+                    raise OSError(f"unreadable after byte {contents.end}")
+                finish(file.path, contents, self._format)
+                file.path.unlink()
+            finally:
+                file.close()
         except (OSError, pa.ArrowException) as error:
-            file.close()
             reason = explained(error, file.path) if isinstance(error, OSError) else error
             self._say(f"cannot finish {file.path.name}: {reason}")
         else:
-            file.remove()
-            if self.problem is not None:
+            if self._waiting:
                 self._recover()
 
     def _recover(self) -> None:
@@ -86,3 +90,4 @@ class Finisher:
         if problem is not None and self.problem is None:
             log.warning("%s; kept as it is, tried again later", problem)
         self.problem = problem
+        self._waiting = problem is not None

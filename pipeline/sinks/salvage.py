@@ -13,6 +13,8 @@ import pyarrow.compute as pc
 from pipeline.sinks import explained
 
 CONTINUATION = b"\xff\xff\xff\xff"
+MAX_METADATA_BYTES = 1 << 24
+"""A thousand times what our schema needs; more is not a length."""
 RECORD_BATCH = 3
 """MessageHeader.RecordBatch of the Arrow specification."""
 Labels = dict[int, pa.Array]
@@ -29,7 +31,7 @@ class Contents(NamedTuple):
     first_us: int
     """UTC microseconds of the first row; 0 where there is none."""
     end: int
-    """Bytes up to the end of the last complete batch."""
+    """Bytes up to the end of the last complete batch, and of the end marker behind it."""
     damaged: bool
     """What follows `end` is not the beginning of a batch, as a writer that died leaves it."""
     labels: Labels
@@ -76,7 +78,7 @@ def scan(path: Path, *, check: bool) -> Contents:
                 rows += batch.num_rows
                 end = source.tell()
         except StopIteration:
-            pass
+            end = source.tell()
         except (pa.ArrowException, OSError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise explained(error, path) from error
@@ -146,8 +148,13 @@ def _cut_short(path: Path, end: int) -> bool:
         while head := file.read(8):
             if not head.startswith(CONTINUATION[: len(head)]):
                 return False
-            metadata = file.read(int.from_bytes(head[4:], "little"))
-            if len(head) < 8 or file.tell() == size:
+            if len(head) < 8:
+                break
+            length = int.from_bytes(head[4:], "little", signed=True)
+            if not 0 <= length <= MAX_METADATA_BYTES:
+                return False
+            metadata = file.read(length)
+            if len(metadata) < length:
                 break
             try:
                 (table,) = struct.unpack_from("<I", metadata)

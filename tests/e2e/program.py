@@ -51,7 +51,14 @@ class Program:
         self.states: list[str] = []
         """What the program told its service manager, in order."""
         self.process = subprocess.Popen(
-            [*prefix, str(LTT_STREAM), command, "--metrics", f"127.0.0.1:{self.metrics_port}", *args],
+            [
+                *prefix,
+                str(LTT_STREAM),
+                command,
+                "--metrics",
+                f"127.0.0.1:{self.metrics_port}",
+                *args,
+            ],
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.e2e.program import Program, arrow_rows
+from tests.e2e.program import Program, arrow_rows, free_port
 from tests.support import missing
 
 BATCH = 500
@@ -116,10 +117,6 @@ def test_a_full_disk_stops_reading_and_resumes(tiny_disk: Path, tmp_path: Path) 
 
 def test_a_full_disk_under_udp_drops_and_counts(tiny_disk: Path, tmp_path: Path) -> None:
     """UDP cannot wait: what finds no room is counted, and the program goes on."""
-    import socket
-
-    from tests.e2e.program import free_port
-
     port = free_port(socket.SOCK_DGRAM)
     ballast = tiny_disk / "ballast"
     ballast.write_bytes(b"\0" * (2 << 20))
@@ -128,12 +125,18 @@ def test_a_full_disk_under_udp_drops_and_counts(tiny_disk: Path, tmp_path: Path)
         "--batch-lines", "100", "--queue-lines", "1000", tmp=tmp_path,
     ) as program:  # fmt: skip
         program.ready()
-        sent = 5000
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-            for n in range(sent):
+            s.sendto(b"<13>Nov 21 10:00:00 h app: the first to find no room", ("127.0.0.1", port))
+            end = time.monotonic() + 60
+            while program.get("/readyz")[0] == 200:
+                assert time.monotonic() < end, "never ran full"
+                time.sleep(0.05)
+            for n in range(5000):
                 s.sendto(b"<13>Nov 21 10:00:00 h app: line %d" % n, ("127.0.0.1", port))
         program.wait_for("dropped_messages_total", 1)
-        drops = {k: v for k, v in program.metrics().items() if "dropped_messages_total{" in k and v}
+        drops = {
+            k: v for k, v in program.metrics().items() if "dropped_messages_total{" in k and v
+        }
         assert all('reason="disk_full"' in k for k in drops), drops
         ballast.unlink()
         subprocess.run(

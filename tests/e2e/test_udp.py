@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -24,7 +25,9 @@ def test_logger_in_both_formats(host: str, tmp_path: Path) -> None:
     logger = tool("logger")
     port = free_port(socket.SOCK_DGRAM, FAMILIES[host])
     out = tmp_path / "out"
-    with Program("--listen", url(host, port), "--out", str(out), "--format", "none", tmp=tmp_path) as p:
+    with Program(
+        "--listen", url(host, port), "--out", str(out), "--format", "none", tmp=tmp_path
+    ) as p:
         p.ready()
         to = ["-d", "-n", host, "-P", str(port)]
         subprocess.run(
@@ -41,8 +44,18 @@ def test_logger_in_both_formats(host: str, tmp_path: Path) -> None:
         p.stop()
     rows = {row["message"]: row for row in arrow_rows(out).to_pylist()}
     old, new = rows["from 3164"], rows["from 5424"]
-    assert (old["facility"], old["severity"], old["app_name"], old["procid"]) == (4, 3, "old", "42")
-    assert (new["facility"], new["severity"], new["app_name"], new["procid"]) == (9, 6, "new", "43")
+    assert (old["facility"], old["severity"], old["app_name"], old["procid"]) == (
+        4,
+        3,
+        "old",
+        "42",
+    )
+    assert (new["facility"], new["severity"], new["app_name"], new["procid"]) == (
+        9,
+        6,
+        "new",
+        "43",
+    )
     assert new["msgid"] == "M1"
     assert dict(dict(new["structured_data"])["x@32473"]) == {"k": 'a "quoted" value'}
     assert new["timestamp"] is not None
@@ -94,9 +107,9 @@ def test_loggen_at_20_000_a_second_loses_nothing(tmp_path: Path) -> None:
              "127.0.0.1", str(port)],
             capture_output=True, text=True, timeout=120, check=True,
         )  # fmt: skip
-        count = re.search(r"count=(\d+)", done.stderr + done.stdout)
-        assert count, done.stderr
-        sent = int(count[1])
+        # It reports as it goes; the last report is the whole.
+        sent = int(re.findall(r"count=(\d+)", done.stderr + done.stdout)[-1])
+        assert sent > 150_000
         p.wait_for("written_messages_total", sent)
         p.assert_conserved()
         assert p.total("received_messages_total") == sent
@@ -110,8 +123,6 @@ def test_loggen_at_20_000_a_second_loses_nothing(tmp_path: Path) -> None:
 
 def test_what_the_kernel_drops_is_counted_to_the_message(tmp_path: Path) -> None:
     """A socket's buffer overruns while the program stands still: none of it goes unsaid."""
-    import signal
-
     port = free_port(socket.SOCK_DGRAM)
     sent = 60_000
     with Program("--listen", f"udp://127.0.0.1:{port}", "--format", "none", tmp=tmp_path) as p:

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import LINES
 
 from models.checkpoint import (
     Checkpoint,
@@ -15,6 +14,7 @@ from models.checkpoint import (
     save_checkpoint,
 )
 from models.inference import Engine
+from tests.models.lines import LINES
 
 
 @pytest.fixture

@@ -1,12 +1,12 @@
 """The encoder and what stands on it."""
 
 import torch
-from conftest import LINES
 
 from models.encoder import Groups
 from models.packing import Packed, pack
 from models.raccoon import Raccoon
 from models.tokens import bags, words
+from tests.models.lines import LINES
 
 
 def packed_tokens(model: Raccoon, lines: list[str]) -> tuple[torch.Tensor, Groups, Packed]:

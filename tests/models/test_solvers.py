@@ -15,9 +15,7 @@ def test_strong_order_one_half_on_geometric_brownian_motion() -> None:
 
     def error(steps: int) -> float:
         dw = fine.view(steps, finest // steps, paths, 1).sum(1)
-        path = euler_maruyama(
-            lambda z, t: mu * z, lambda z, t: sigma * z, z0, steps=steps, dw=dw
-        )
+        path = euler_maruyama(lambda z, t: mu * z, lambda z, t: sigma * z, z0, steps=steps, dw=dw)
         return (path[-1] - exact).abs().mean().item()
 
     coarse, fine_error = error(8), error(128)

@@ -16,7 +16,10 @@ TOGETHER = [
     ("connection from 192.0.2.7 port 51234", "connection from 203.0.113.99 port 22222"),
     ("peer [2001:db8::1]:514 gone", "peer [fe80::aa:1%eth0]:514 gone"),
     ("link 00:16:3e:aa:bb:cc up", "link 52:54:00:12:34:56 up"),
-    ("session 6fa459ea-ee8a-3ca4-894e-db77e160355e", "session 16fd2706-8baf-433b-82eb-8c7fada847da"),
+    (
+        "session 6fa459ea-ee8a-3ca4-894e-db77e160355e",
+        "session 16fd2706-8baf-433b-82eb-8c7fada847da",
+    ),
     ("at 0xffff8881 in loop", "at 0x1 in loop"),
     ("commit 3f2a1b0c9d", "commit deadbeef01"),
     ("open /etc/a.conf: failed", "open /usr/share/x/y-2.1/z: failed"),
@@ -40,7 +43,10 @@ TOGETHER = [
 
 APART = [
     ("exited with code 0", "exited with code 1"),
-    ("Main process exited, code=exited, status=1/FAILURE", "Main process exited, code=exited, status=203/EXEC"),
+    (
+        "Main process exited, code=exited, status=1/FAILURE",
+        "Main process exited, code=exited, status=203/EXEC",
+    ),
     ("terminated by signal 9", "terminated by signal 15"),
     ("write failed, errno 28", "write failed, errno 5"),
     ('"GET /x HTTP/1.1" 200 512', '"GET /x HTTP/1.1" 500 512'),
@@ -63,14 +69,16 @@ def test_what_only_varies_falls_together(one: str, other: str) -> None:
 @pytest.mark.parametrize(("one", "other"), APART)
 def test_what_means_something_else_stays_apart(one: str, other: str) -> None:
     assert canonical(one) != canonical(other)
-    keys = [(m.encode().translate(None, DIGITS), significant_slots(m.encode())) for m in (one, other)]
+    keys = [
+        (m.encode().translate(None, DIGITS), significant_slots(m.encode())) for m in (one, other)
+    ]
     assert keys[0] != keys[1]
 
 
 @pytest.mark.parametrize(
     ("message", "text"),
     [
-        ("Accepted publickey for root from 10.0.0.1 port 22 ssh2", "Accepted publickey for root from <ip> port <num> ssh"),
+        ("key for root from 10.0.0.1 port 22 ssh2", "key for root from <ip> port <num> ssh"),
         ("rhost=218.188.2.4 user=root", "rhost=<ip> user=root"),
         ("std::vector overflow in foo::bar", "std::vector overflow in foo::bar"),
         ("cannot open /var/lib/x.db: Permission denied", "cannot open <path>: Permission denied"),
@@ -135,7 +143,9 @@ def test_any_text_is_taken_and_is_bounded(message: str) -> None:
     assert canonical(message) == text  # also when it comes out of the token cache
 
 
-@pytest.mark.parametrize("piece", ["1:", "a.", "/", "a1", "0x", "::", "-1", "aaaa:", "A1b/", "1.", "x@"])
+@pytest.mark.parametrize(
+    "piece", ["1:", "a.", "/", "a1", "0x", "::", "-1", "aaaa:", "A1b/", "1.", "x@"]
+)
 def test_hostile_length_costs_little(piece: str) -> None:
     """Runs into the test's own patience where a mask backtracks."""
     for _ in range(20):
@@ -145,17 +155,16 @@ def test_hostile_length_costs_little(piece: str) -> None:
 
 def test_words_split_identifiers_and_are_bounded() -> None:
     assert words("SSHD", "workerEnv.init_child HTTPServer <ip> 404")[1:] == [
-        "workerEnv", "init", "child", "HTTP", "Server", "<ip>", "404",
-    ] or [w.lower() for w in words("SSHD", "workerEnv.init_child HTTPServer <ip> 404")][1:] == [
         "worker", "env", "init", "child", "http", "server", "<ip>", "404",
     ]  # fmt: skip
+    assert words("SSHD", "x")[0] == words("sshd", "x")[0] != words("", "x")[0]
     assert len(words("", "word " * 500)) == MAX_WORDS
 
 
 def test_hashes_never_change() -> None:
     """Trained weights hang on these numbers."""
-    assert features("ip", 65536) == features("IP", 65536)
-    assert features("failed", 1 << 16)[:3] == [0, 0, 0]
+    assert features("failed", 1 << 16)[:3] == [14205, 22537, 60826]
+    assert features(words("sshd", "")[0], 1 << 16) == [27272]
     assert len(features("failed", 1 << 16)) == 1 + 6 + 5 + 4
     assert len(features("<ip>", 1 << 16)) == 1
 
