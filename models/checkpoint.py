@@ -19,16 +19,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from models.errors import CheckpointError as CheckpointError
 from models.raccoon import CLASSES, Architecture, Raccoon
 
 SCHEMA = "ltt-stream/raccoon/1"
 EMISSION_PRIOR = (0.001, 0.001, 0.004, 0.05, 0.12, 0.10, 0.70, 0.024)
 """Severities that running machines emit, emerg … debug: mostly info, little debug."""
 _REFERENCE = "reference_surprise"
-
-
-class CheckpointError(Exception):
-    """One line that names the file and what is wrong with it."""
 
 
 @dataclass

@@ -15,10 +15,14 @@ NIL: Final = b"-"
 
 # Seen in the wild and harmless, so let through: blanks around `=` and before `]`, and a `]` within
 # quotes that is not escaped.
-_ELEMENT: Final = re.compile(
-    rb'\[([^\s=\]"\[]+)((?: +[^\s=\]"]+ ?= ?"(?:[^"\\]++|\\.)*+")*+) *\]', re.DOTALL
+_PARAMETERS: Final = r'(?: +[^\s=\]"]+ ?= ?"(?:[^"\\]++|\\.)*+")*+'
+_ELEMENTS: Final = re.compile(
+    rf'(?:\[[^\s=\]"\[]+{_PARAMETERS} *\])++(?= |\Z)'.encode(), re.DOTALL
 )
-_PARAMETER: Final = re.compile(rb' +([^\s=\]"]+) ?= ?"((?:[^"\\]++|\\.)*+)"', re.DOTALL)
+_ELEMENT: Final = re.compile(rf'\[([^\s=\]"\[]+)({_PARAMETERS})', re.DOTALL)
+_PARAMETER: Final = re.compile(r' +([^\s=\]"]+) ?= ?"((?:[^"\\]++|\\.)*+)"', re.DOTALL)
+# One parameter with nothing to unescape: what syslog-ng and OPNsense put before every message.
+_SIMPLE: Final = re.compile(rb'\[([^\s=\]"\[]++) ([^\s=\]"]++)="([^"\\]*+)"\](?: |\Z)')
 _ESCAPED: Final = re.compile(r'\\(["\\\]])')
 
 # VERSION and something that stands where TIMESTAMP stands: a year, or the NILVALUE.
@@ -32,23 +36,23 @@ def parse_structured_data(data: bytes) -> tuple[StructuredData, int, tuple[str, 
     Returns the elements, where they end, and errors that leave them readable; None when they are
     not well-formed. A parameter that repeats keeps its last value.
     """
+    whole = _ELEMENTS.match(data)
+    if whole is None:
+        return None
+    text = whole[0].decode("utf-8", "backslashreplace")
+    escaped = "\\" in text
     found: StructuredData = {}
     errors: tuple[str, ...] = ()
-    at = 0
-    while element := _ELEMENT.match(data, at):
-        sd_id = element[1].decode("utf-8", "backslashreplace")
+    for sd_id, parameters in _ELEMENT.findall(text):
+        values = dict(_PARAMETER.findall(parameters))
+        if escaped:
+            values = {name: _ESCAPED.sub(r"\1", value) for name, value in values.items()}
         if sd_id in found:
             errors = ("duplicate SD-ID",)
-        parameters = found.setdefault(sd_id, {})
-        for name, value in _PARAMETER.findall(element[2]):
-            text = value.decode("utf-8", "backslashreplace")
-            if "\\" in text:
-                text = _ESCAPED.sub(r"\1", text)
-            parameters[name.decode("utf-8", "backslashreplace")] = text
-        at = element.end()
-    if at == 0 or data[at : at + 1] not in (b"", b" "):
-        return None
-    return found, at, errors
+            found[sd_id].update(values)
+        else:
+            found[sd_id] = values
+    return found, whole.end(), errors
 
 
 def read(rest: bytes, priority: int, received_us: int, clock: Clock) -> FieldTuple | None:
@@ -89,6 +93,9 @@ def split_tail(tail: bytes) -> tuple[StructuredData | None, bytes, tuple[str, ..
     """STRUCTURED-DATA and MSG → (elements, message, errors); bad data is all message."""
     if tail[:2] in (b"- ", NIL):
         return None, tail[2:].removeprefix(BOM), ()
+    if simple := _SIMPLE.match(tail):
+        sd_id, name, value = (part.decode("utf-8", "backslashreplace") for part in simple.groups())
+        return {sd_id: {name: value}}, tail[simple.end() :].removeprefix(BOM), ()
     parsed = parse_structured_data(tail)
     if parsed is None:
         return None, tail.removeprefix(BOM), ("bad structured data",)

@@ -36,6 +36,11 @@ _MINUTES: Final = MINUTE_SECOND_US
 _PRIORITIES: Final[dict[bytes | None, int]] = {
     None: -1, **{b"%d" % priority: priority for priority in range(192)}
 }  # fmt: skip
+_MILLIS: Final = {b".%03d" % milli: milli * 1_000 for milli in range(1_000)}
+_SHORT_TAIL: Final = 6  # bytes after the seconds: `Z`, `.003Z`, `+01:00`; longer ones go in two
+_SHORT_STAMP: Final = 19 + _SHORT_TAIL
+_SPACE: Final = 32
+_BOM_LEAD: Final = rfc5424.BOM[0]
 _PRIORITIES_1: Final = {b"<%d>1" % priority: priority for priority in range(192)}
 # No sign, no leading zero (RFC 3164 section 4.1.1), at most 191: else it is a bad PRI.
 _PRI: Final = re.compile(rb"<([+-]?\d*)>")
@@ -43,26 +48,32 @@ _PRI: Final = re.compile(rb"<([+-]?\d*)>")
 # The quick expressions decline what the careful path reads in another way: a year or a zone after
 # the stamp, a level where the hostname stands, a second header, tags without a blank after them.
 _HOST: Final = (
-    rb"(?: (?![A-Z]+ |TZ[+-]|\d{4} |last message |Message forwarded )"
+    rb"(?: (?![A-Z]+ |\d{4} |TZ[+-])"
     rb"(?P<host>[\w\x80-\xff][\w.\x80-\xff-]*+)(?= ))?+ "
 )
 _TAG: Final = (
     rb"(?:(?!CEF|LEEF)([A-Za-z_%%(/][%s]*+)(?:\[([^\]\[\s]*+)\])?+: (?(host)|(?!%%))"
     # Without a tag only what cannot be taken for one, after a hostname.
-    rb"|(?(host)|(?!))(?=CEF:|LEEF:|(?!Message forwarded |[A-Z][a-z][a-z] +\d)[A-Za-z][\w,=-]*+ ))"
+    rb"|(?(host)|(?!))(?!(?:[Mm]essage|forwarded) |[A-Z][a-z][a-z] +\d)"
+    rb"(?=CEF:|LEEF:|[A-Za-z][\w,=-]*+ ))"
 ) % rfc3164.TAG_CHARS
 _TAIL: Final = rb"(?:\xef\xbb\xbf)?+(.*[^ \t\r\n\0]|)"  # no BOM, no blanks at the end
 _ISO_STAMP: Final = rb"(\d{4}-\d\d-\d\dT\d\d:)(\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)"
 _match_named: Final = re.compile(
-    rb"(?:<(\d{1,3})>)?([A-Z][a-z][a-z] [ \d]\d \d\d:)(\d\d:\d\d)" + _HOST + _TAG + _TAIL,
+    rb"(?:<(\d{1,3})>)?+([A-Z][a-z][a-z] [ \d]?\d (?:\d{4} )?\d\d:)(\d\d:\d\d):?+"
+    + _HOST
+    + _TAG
+    + _TAIL,
     re.DOTALL,
 ).match
 _match_iso: Final = re.compile(
-    rb"(?:<(\d{1,3})>)?(\d{4}-\d\d-\d\dT\d\d:)(\d\d:\d\d)((?:\.\d+)?(?:Z|[+-]\d\d:\d\d))"
+    rb"(?:<(\d{1,3})>)?+(\d{4}-\d\d-\d\dT\d\d:)(\d\d:\d\d)((?:\.\d+)?(?:Z|[+-]\d\d:\d\d))"
     + _HOST + _TAG + _TAIL,
     re.DOTALL,
 ).match  # fmt: skip
 _match_stamp_tail: Final = re.compile(rb"(?:\.(\d+))?(Z|[+-]\d\d:\d\d)").fullmatch
+# No header but what is a header of its own: FortiGate's key=value, CEF, LEEF.
+_match_headless: Final = re.compile(rb"<(\d{1,3})>(?=\w+=|CEF:\d|LEEF:\d)").match
 _match_bare_tag: Final = rfc3164.BARE_TAG.match
 # Digits that begin a header: a date, a year before the month, Cisco's number, a version.
 _match_digits: Final = re.compile(
@@ -71,8 +82,7 @@ _match_digits: Final = re.compile(
 
 _match_month: Final = re.compile(rb"(?i:%s) " % b"|".join(MONTHS)).match
 
-_PRI_LEAD, _MONTH, _DIGIT, _TAG_LEAD, _ODD, _NO_HEADER = range(6)
-_ISO_LEADS: Final = (_PRI_LEAD, _DIGIT)
+_MONTH, _PRI_LEAD, _DIGIT, _TAG_LEAD, _ODD, _NO_HEADER = range(6)
 
 
 def _lead(byte: int) -> int:
@@ -136,8 +146,10 @@ def _quick(
     named_hours: dict[bytes, int] = {}  # b"Oct 11 22:" → UTC µs, for what came in on one day
     day_begin = day_end = 0
     iso_hours: dict[bytes, int] = {}  # b"2026-11-21T10:" → µs, before its zone is taken off
-    stamp_tails: dict[bytes, int] = {}  # b".003+01:00", b"Z" → µs to add
-    zones: dict[bytes, int] = {}  # b"+01:00" after six digits or more → µs to take off
+    # What follows the seconds, as µs to add: whole (b".003Z", b"+01:00"), or what is left of a
+    # longer one after its milliseconds (b"456+01:00").
+    stamp_tails: dict[bytes, int] = {}
+    after_millis: dict[bytes, int] = {}
 
     def learn_named(hour: bytes, received_us: int) -> bool:
         """True when the hour was unknown and is known now."""
@@ -154,56 +166,24 @@ def _quick(
         offset = None if found is None else offset_us(found[2])
         if found is None or hour_us is None or offset is None:
             return False
-        news = hour not in iso_hours
-        _bounded(iso_hours)[hour] = hour_us
-        if found[1] is None or len(found[1]) < 6:
-            news = news or tail not in stamp_tails
-            _bounded(stamp_tails)[tail] = fraction_us(found[1]) - offset
+        if len(tail) <= _SHORT_TAIL:
+            cache, key, us = stamp_tails, tail, fraction_us(found[1]) - offset
+        elif found[1] is not None and len(found[1]) in (3, 6):
+            cache, key, us = after_millis, tail[4:], fraction_us(found[1][3:]) // 1_000 - offset
         else:
-            news = news or tail[7:] not in zones
-            _bounded(zones)[tail[7:]] = offset
-        return news
+            return False
+        if hour in iso_hours and key in cache:
+            return False
+        _bounded(iso_hours)[hour] = hour_us
+        _bounded(cache)[key] = us
+        return True
 
     def fields(data: bytes, received_us: int) -> FieldTuple:
         nonlocal day_begin, day_end
         if not data or len(data) > MAX_BYTES:
             return careful(data, received_us)
         lead = _LEADS[data[0]]
-        if lead == _PRI_LEAD and data.find(b">1 ", 2, 7) > 0:
-            parts = data.split(b" ", 6)
-            if len(parts) < 7:
-                return careful(data, received_us)
-            pri, stamp, hostname, app_name, procid, msgid, message = parts
-            try:
-                after = stamp_tails.get(stamp[19:])
-                if after is None:
-                    if stamp[19:20] != b"." or not stamp[20:26].isdigit():
-                        raise KeyError
-                    after = int(stamp[20:26]) - zones[stamp[26:]]
-                timestamp_us = iso_hours[stamp[:14]] + _MINUTES[stamp[14:19]] + after
-                priority = _PRIORITIES_1[pri]
-            except KeyError:
-                again = fields if learn_iso(stamp[:14], stamp[19:]) else careful
-                return again(data, received_us)
-            if not (hostname and app_name and procid and msgid):
-                return careful(data, received_us)
-            if message[-1:] in _BLANKS:
-                message = message.rstrip(_BLANKS)
-            structured_data: StructuredData | None = None
-            errors: tuple[str, ...] = ()
-            if message[:2] == b"- " and message[2:3] != b"\xef":
-                message = message[2:]
-            elif message[:1] == b"[":
-                structured_data, message, errors = rfc5424.split_tail(message)
-            else:
-                return careful(data, received_us)
-            return (
-                "rfc5424", priority, 1, timestamp_us,
-                None if hostname == b"-" else hostname, None if app_name == b"-" else app_name,
-                None if procid == b"-" else procid, None if msgid == b"-" else msgid,
-                structured_data, message, errors,
-            )  # fmt: skip
-        if lead <= _MONTH and (found := _match_named(data)):
+        if lead <= _PRI_LEAD and (found := _match_named(data)):
             if not day_begin <= received_us < day_end:
                 named_hours.clear()
                 day_begin = received_us - received_us % DAY_US
@@ -217,21 +197,61 @@ def _quick(
             except KeyError:
                 again = fields if learn_named(hour, received_us) else careful
                 return again(data, received_us)
-        if lead in _ISO_LEADS:
+        if lead == _PRI_LEAD and data.find(b">1 ", 2, 7) > 0:
+            parts = data.split(b" ", 6)
+            if len(parts) < 7:
+                return careful(data, received_us)
+            pri, stamp, hostname, app_name, procid, msgid, message = parts
+            try:
+                if len(stamp) <= _SHORT_STAMP:
+                    after = stamp_tails[stamp[19:]]
+                else:
+                    after = _MILLIS[stamp[19:23]] + after_millis[stamp[23:]]
+                timestamp_us = iso_hours[stamp[:14]] + _MINUTES[stamp[14:19]] + after
+                priority = _PRIORITIES_1[pri]
+            except KeyError:
+                again = fields if learn_iso(stamp[:14], stamp[19:]) else careful
+                return again(data, received_us)
+            if not (hostname and app_name and procid and msgid and message):
+                return careful(data, received_us)
+            if message[-1] <= _SPACE:
+                message = message.rstrip(_BLANKS)
+            structured_data: StructuredData | None = None
+            errors: tuple[str, ...] = ()
+            if message[:2] == b"- " and message[2] != _BOM_LEAD:
+                message = message[2:]
+            elif message[:1] == b"[":
+                structured_data, message, errors = rfc5424.split_tail(message)
+            else:
+                return careful(data, received_us)
+            return (
+                "rfc5424", priority, 1, timestamp_us,
+                None if hostname == b"-" else hostname, None if app_name == b"-" else app_name,
+                None if procid == b"-" else procid, None if msgid == b"-" else msgid,
+                structured_data, message, errors,
+            )  # fmt: skip
+        if _PRI_LEAD <= lead <= _DIGIT:
             if found := _match_iso(data):
                 pri, hour, minute, tail, hostname, app_name, procid, message = found.groups()
                 try:
-                    after = stamp_tails.get(tail)
-                    if after is None:
-                        after = int(tail[1:7]) - zones[tail[7:]]
+                    if len(tail) <= _SHORT_TAIL:
+                        after = stamp_tails[tail]
+                    else:
+                        after = _MILLIS[tail[:4]] + after_millis[tail[4:]]
                     return (
                         "rfc3164", _PRIORITIES[pri], None,
                         iso_hours[hour] + _MINUTES[minute] + after,
                         hostname, app_name, procid or None, None, None, message, (),
                     )  # fmt: skip
-                except (KeyError, ValueError):
+                except KeyError:
                     again = fields if learn_iso(hour, tail) else careful
                     return again(data, received_us)
+            if lead == _PRI_LEAD and (found := _match_headless(data)) and found[1] in _PRIORITIES:
+                message = data[found.end() :].rstrip(_BLANKS)
+                return (
+                    "rfc3164", _PRIORITIES[found[1]], None, None, None, None, None, None, None,
+                    message, (),
+                )  # fmt: skip
             if lead == _PRI_LEAD or _match_digits(data):
                 return careful(data, received_us)
         elif lead == _ODD or (lead == _MONTH and _match_month(data)):

@@ -60,7 +60,7 @@ _ISO: Final = re.compile(
 # `1 1563249630.774247467 host …`: Meraki puts seconds since 1970 where RFC 5424 has its stamp.
 _UNIX: Final = re.compile(rb"1 (\d{10})(?:\.(\d+))?(?= )")
 
-_HOUR_NAMED: Final = re.compile(rb"([A-Z][a-z][a-z]) ([ \d]\d) (\d\d):")
+_HOUR_NAMED: Final = re.compile(rb"([A-Z][a-z][a-z]) ([ \d]?\d) (?:(\d{4}) )?(\d\d):")
 _HOUR_ISO: Final = re.compile(rb"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):")
 
 # A stamp this near to `received` keeps its year while `received` moves by up to a day: the next
@@ -105,7 +105,7 @@ def utc_us(year: int, month: int, day: int) -> int:
 
 
 class Clock:
-    """Reads stamps; those without a zone are in `zone`, those without a year near `received`."""
+    """Reads stamps. Those without a zone are in `zone`, those without a year near `received`."""
 
     def __init__(self, zone: tzinfo = UTC) -> None:
         self._zone = zone
@@ -152,15 +152,21 @@ class Clock:
         found = _HOUR_NAMED.fullmatch(text)
         if found is None:
             return None
-        month, day, hour = MONTHS.get(found[1].lower()), int(found[2]), int(found[3])
+        month, day, hour = MONTHS.get(found[1].lower()), int(found[2]), int(found[4])
         if month is None or hour > 23:
             return None
         try:
-            us = self._nearest(month, day, hour * HOUR_US, None, received_us)
-            end = self._nearest(month, day, (hour + 1) * HOUR_US - SECOND_US, None, received_us)
+            year = self._year(month, day, received_us) if found[3] is None else int(found[3])
+            if year is None:
+                return None
+            within = hour * HOUR_US
+            begin, end = (
+                {self._moment(year, month, day, us, None, fold) for fold in (0, 1)}
+                for us in (within, within + HOUR_US - SECOND_US)
+            )
         except (ValueError, OverflowError):
             return None
-        return us if self._year(month, day, received_us) and end - us < HOUR_US else None
+        return begin.pop() if len(begin | end) == 2 else None
 
     def _year(self, month: int, day: int, received_us: int) -> int | None:
         """The one year that a date can be in, all through the day received; None within doubt."""

@@ -21,9 +21,7 @@ _MODEL = click.Path(file_okay=False, path_type=Path)
 @contextmanager
 def _one_line_errors() -> Iterator[None]:
     """What is wrong with a file is said in one line, exit code 1."""
-    from models.checkpoint import CheckpointError
-    from models.training.corpus import CorpusError
-    from models.training.state import StateError
+    from models.errors import CheckpointError, CorpusError, StateError
 
     try:
         yield

@@ -12,6 +12,7 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
+from models.errors import CorpusError
 from models.raccoon import CLASSES
 from models.text import canonical
 from models.tokens import bags, words
@@ -26,10 +27,6 @@ _SEVERITY |= {"informational": 6, "trace": 7}
 # Placeholders of a template: numbers become a digit, which canonical() masks; the rest goes.
 _NUMERIC = re.compile(r"%[-+ #0-9.*]*(?:hh|h|ll|l|z|j|t|q)?[diuxXofeEgGp]")
 _OTHER = re.compile(r"%[-+ #0-9.*]*(?:\([^)]*\))?[a-zA-Z]+|\{[^{}]{0,40}\}")
-
-
-class CorpusError(Exception):
-    """One line that names the file and what is wrong with it."""
 
 
 @dataclass

@@ -100,12 +100,12 @@ def train(
     Returns what metrics.json holds. Raises CorpusError and StateError.
     """
     torch.set_num_threads(options.threads)
+    out.mkdir(parents=True, exist_ok=True)
     rows = read_corpus(corpus)
     dev_rows = None if dev is None else read_corpus(dev)
     say(f"{len(rows.texts)} rows from {corpus}, {rows.bad} bad rows left out")
     prepared = prepare(rows, options.architecture.buckets)
     say(f"{len(prepared.train.texts)} to train on, {len(prepared.check.texts)} held out")
-    out.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
     model, steps = _fit(corpus, out, options, prepared, resume, report, say)
     seconds = time.monotonic() - begin

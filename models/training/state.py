@@ -11,10 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from models.checkpoint import write_synced
-
-
-class StateError(Exception):
-    """One line that names the file and what is wrong with it."""
+from models.errors import StateError
 
 
 def save_state(

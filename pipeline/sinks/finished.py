@@ -82,7 +82,17 @@ def _write_arrow(path: Path, schema: pa.Schema, groups: Iterator[pa.Table]) -> N
 
 
 def _write_parquet(path: Path, schema: pa.Schema, groups: Iterator[pa.Table]) -> None:
-    with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1) as out:
+    # Parquet's own dictionaries for labels alone: on numbers and messages they cost a third of
+    # the time and take more room than zstd does without.
+    labels = [field.name for field in schema if pa.types.is_dictionary(field.type)]
+    labels += [
+        f"{field.name}.list.element"
+        for field in schema
+        if pa.types.is_list(field.type) and pa.types.is_dictionary(field.type.value_type)
+    ]
+    with pq.ParquetWriter(
+        path, schema, compression="zstd", compression_level=1, use_dictionary=labels
+    ) as out:
         for table in groups:
             out.write_table(table, row_group_size=table.num_rows)
 

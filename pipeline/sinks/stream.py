@@ -39,6 +39,15 @@ class StreamEncoder:
         return taken
 
 
+def unwritten(pieces: Sequence[bytes | memoryview], written: int) -> list[bytes | memoryview]:
+    """What is left of the pieces after their first `written` bytes."""
+    for i, piece in enumerate(pieces):
+        if written < len(piece):
+            return [memoryview(piece)[written:], *pieces[i + 1 :]]
+        written -= len(piece)
+    return []
+
+
 class _Pieces:
     """The file that the writer sees."""
 

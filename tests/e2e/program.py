@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
@@ -65,6 +66,14 @@ class Program:
             env={**os.environ, "NOTIFY_SOCKET": str(address), **(env or {})},
         )
 
+    @classmethod
+    def attached(cls, process: subprocess.Popen[bytes], metrics_port: int) -> Program:
+        """A program that the test has started in a way of its own."""
+        program = cls.__new__(cls)
+        program.process, program.metrics_port, program.states = process, metrics_port, []
+        program._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        return program
+
     def __enter__(self) -> Program:
         return self
 
@@ -120,9 +129,14 @@ class Program:
     def wait_for(self, name: str, at_least: float, timeout_s: float = 60.0) -> None:
         """Wait until a metric's total has come up to a figure."""
         end = time.monotonic() + timeout_s
-        while (seen := self.total(name)) < at_least:
+        seen: float | None = None
+        while seen is None or seen < at_least:
             assert time.monotonic() < end, f"{name} is {seen}, not {at_least}, after {timeout_s} s"
             time.sleep(0.05)
+            try:
+                seen = self.total(name)
+            except (OSError, urllib.error.URLError):  # it is not listening yet
+                assert self.process.poll() is None, self.process.communicate()[1].decode()
 
     def assert_conserved(self) -> None:
         """received = written + dropped, and the same on the Arrow side."""

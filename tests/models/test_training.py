@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -15,12 +16,12 @@ import numpy as np
 import pytest
 
 from models.checkpoint import load_checkpoint, pretrained_path
+from models.errors import CorpusError, StateError
 from models.raccoon import Architecture
 from models.training.batches import batches_per_epoch, epoch
-from models.training.corpus import CorpusError, held_out, read_corpus, sampling_weights
+from models.training.corpus import held_out, read_corpus, sampling_weights
 from models.training.loop import Options, prepare, schedule, train
 from models.training.metrics import auroc, calibration_error, fit_temperature, macro_f1, softmax
-from models.training.state import StateError
 from tests.support import ROOT
 
 SMALL = Architecture(
@@ -154,6 +155,7 @@ def test_after_kill_9_it_goes_on(corpus: Path, tmp_path: Path) -> None:
 def on_a_terminal(command: list[str]) -> tuple[int, str]:
     """Exit status, and what stderr showed on a terminal."""
     ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))
     process = subprocess.Popen(
         command, cwd=ROOT, env=ENVIRONMENT, stderr=theirs, stdout=subprocess.DEVNULL
     )
