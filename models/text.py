@@ -9,7 +9,7 @@ keys give equal canonical text) is measured in tests/models/test_text.py.
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 MAX_TOKENS: Final = 64
 """Blank-separated tokens kept; the rest of a longer line adds nothing to its template."""
@@ -26,23 +26,38 @@ WELL_KNOWN_PORTS: Final = frozenset(
 """Ports worth a template of their own; all others share one, so a scan makes no new ones."""
 _OTHER_PORT: Final = b"<port>"
 
-# Group 1: a port; 2: a code kept as it is; 3 and 4: a Cisco level and number. Every alternative
-# begins with a literal, which is what lets the regex engine skip to candidates.
-_SLOT: Final = (
-    r"(?:PT=|dpt=|Port=|port=|dst [^\s/]{1,64}/|to \w{1,32}:[\w.:]{1,64}/"
-    r"|tcp,\d+,[\w.:]{2,45},[\w.:]{2,45},\d+,|udp,\d+,[\w.:]{2,45},[\w.:]{2,45},\d+,)"
-    r"(\d{1,5})(?!\d)"
-    r"|(?:PROTO=|HTTP/\d(?:\.\d)?\" |(?:ode|tatus|ignal|rrno|xit|rror|rr|rc|ret|esult)"
+# One family of slots a message, told by letters alone. Group 1 is a port, group 2 a number that is
+# kept as it is.
+_IPTABLES: Final = r"DPT=(\d{1,5})(?!\d)|PROTO=(\d{1,3})(?!\w)"
+_KEY_VALUE: Final = r"(?:dpt|dst_?port)=(\d{1,5})(?!\d)|proto=(\d{1,3})(?!\w)"
+_ASA: Final = (
+    r"(?:dst [^\s/]{1,64}|to \w{1,32}:[\w.:]{1,64})/(\d{1,5})(?!\d)|%(?:ASA|FTD)-(\d-\d{6})"
+)
+_FILTERLOG: Final = r"(?:tcp|udp),\d+,[\w.:]{2,45},[\w.:]{2,45},\d+,(\d{1,5}),|(?!)()"
+_CODE: Final = (
+    r"(?!)()|(?:HTTP/\d(?:\.\d)?\" |(?:ode|tatus|ignal|rrno|xit|rror|rr|rc|ret|esult)"
     r"(?:ed|urned|val)?(?: code| status| value| with)?\"?[ =:#]{1,3}[(\[]?-?)"
     r"(\d{1,3})(?![\w.:])"
-    r"|%ASA-(\d)-(\d{6})"
 )
-_SLOT_STR: Final = re.compile(_SLOT, re.ASCII)
-_SLOT_BYTES: Final = re.compile(_SLOT.encode("ascii"))
+
+
+class _Family(NamedTuple):
+    data: re.Pattern[bytes]
+    text: re.Pattern[str]
+
+    @classmethod
+    def of(cls, pattern: str) -> _Family:
+        return cls(re.compile(pattern.encode("ascii")), re.compile(pattern, re.ASCII))
+
+
+_FAMILIES: Final = tuple(
+    _Family.of(pattern) for pattern in (_IPTABLES, _KEY_VALUE, _ASA, _FILTERLOG, _CODE)
+)
 
 # Digits of a significant slot wait as private-use characters, so that no mask sees them.
 _PROTECT: Final = {ord("0") + i: 0xE000 + i for i in range(10)}
 _RESTORE: Final = {0xE000 + i: ord("0") + i for i in range(10)}
+_PROTECTED: Final = re.compile("[\ue000-\ue009]+")
 _PROTECTED_PORT: Final = "\ue00a"
 
 # The stamp a program writes itself in front of its line, with the process ids some add.
@@ -73,7 +88,7 @@ _MASK: Final = re.compile(
     rf"|(?P<ip>(?<![\w.])\d+\.\d+\.\d+\.\d+(?:[:/]\d+)?(?![\w.]*\.\w)"
     rf"|(?<![\w:])(?:(?:{_H}:){{7}}{_H}(?::\d+)?"
     rf"|(?:{_H}(?::{_H}){{0,6}})?::(?:{_H}(?::{_H}){{0,6}})?)(?:%\w+)?(?![\w:]))"
-    r"|(?P<path>(?<![\w.)/<>\]])[.~]{0,2}/(?!\d+\.\d+\.)[\w.~%@+$-][^\s\"'<>()\[\]{}|,;:&]*"
+    r"|(?P<path>(?<![\w.)/<>\]\ue000-\ue009])[.~]{0,2}/(?!\d+\.\d+\.)[\w.~%@+$-][^\s\"'<>()\[\]{}|,;:&]*"
     r"|\b[A-Za-z]:\\[^\s\"'<>|,;]+)"
     r"|(?P<host>(?<![\w.-])[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\."
     r"(?:com|net|org|edu|gov|de|ru|cn|fr|uk|jp|br|pl|nl|it|io|local|lan|internal|localdomain)"
@@ -96,46 +111,49 @@ def significant_slots(message: bytes) -> tuple[bytes, ...]:
     Exit, HTTP and result codes, signals, errno, a firewall's protocol and destination port (one
     bucket for ports that are not well known), severity and number of a Cisco message.
     """
-    if not may_have_slots(message):
+    family = _family(message)
+    if family is None:
         return ()
-    found = _SLOT_BYTES.findall(message)
-    slots: list[bytes] = []
-    for port, code, level, number in found:
-        if port:
-            slots.append(port if port in WELL_KNOWN_PORTS else _OTHER_PORT)
-        elif code:
-            slots.append(code)
-        else:
-            slots += (level, number)
-    return tuple(slots)
+    return tuple(
+        [
+            code or (port if port in WELL_KNOWN_PORTS else _OTHER_PORT)
+            for port, code in family.data.findall(message)
+        ]
+    )
 
 
 def may_have_slots(message: bytes) -> bool:
     """False when neither this message nor another with the same letters has a significant slot.
 
-    Digits in the message don't change a False into a True, so a cache keyed by the digit-free
-    text can remember the answer and call `significant_slots` only where it can find something.
+    Digits in the message don't change the answer, so a cache keyed by the digit-free text can
+    remember it and call `significant_slots` only where it can find something.
     """
-    return (  # plain searches, several times faster than one regex with these alternatives
-        b"rr" in message
-        or b"ode" in message
-        or b"xit" in message
-        or b"tatus" in message
-        or b"ignal" in message
-        or b"esult" in message
-        or b"ret" in message
-        or b"rc" in message
-        or b"HTTP/" in message
-        or b"dst " in message
-        or b"PT=" in message
-        or b"ort=" in message
-        or b"dpt=" in message
-        or b"PROTO=" in message
-        or b"to " in message
-        or b"tcp," in message
-        or b"udp," in message
-        or b"%ASA-" in message
-    )
+    return _family(message) is not None
+
+
+def _family(m: bytes) -> _Family | None:
+    # Plain searches are several times faster here than one regex with all these alternatives.
+    if b"PROTO=" in m or b"DPT=" in m:
+        return _FAMILIES[0]
+    if b"dpt=" in m or b"dstport=" in m or b"dst_port=" in m:
+        return _FAMILIES[1]
+    if b"%ASA-" in m or b"%FTD-" in m:
+        return _FAMILIES[2]
+    if b",tcp," in m or b",udp," in m:
+        return _FAMILIES[3]
+    if (
+        b"HTTP/" in m
+        or b"rr" in m
+        or b"ode" in m
+        or b"xit" in m
+        or b"tatus" in m
+        or b"ignal" in m
+        or b"esult" in m
+        or b"ret" in m
+        or b"rc" in m
+    ):
+        return _FAMILIES[4]
+    return None
 
 
 def canonical(message: str) -> str:
@@ -147,15 +165,16 @@ def canonical(message: str) -> str:
     own_stamp = _OWN_STAMP.match(message)
     if own_stamp is not None:
         message = message[own_stamp.end() :]
+    family = _family(message.encode("utf-8", "replace"))
     slots = 0
-    if may_have_slots(message.encode("utf-8", "replace")):
-        message, slots = _SLOT_STR.subn(_protect, message)
+    if family is not None:
+        message, slots = family.text.subn(_protect, message)
     get = _token_cache.get
     text = " ".join(
         [get(t) or _mask_token(t) for t in message.split(None, MAX_TOKENS)[:MAX_TOKENS]]
     )
     if slots:
-        text = text.translate(_RESTORE).replace(_PROTECTED_PORT, "<port>")
+        text = _PROTECTED.sub(_restore, text).replace(_PROTECTED_PORT, "<port>")
     return text
 
 
@@ -163,17 +182,17 @@ _token_cache: dict[str, str] = {}
 
 
 def _protect(match: re.Match[str]) -> str:
+    port, code = match.groups()
     text = match[0]
-    port = match[1]
-    if port is None:
-        return text.translate(_PROTECT) if match[3] else _protect_tail(text, match[2])
-    if port.encode() in WELL_KNOWN_PORTS:
-        return _protect_tail(text, port)
-    return text[: -len(port)] + _PROTECTED_PORT
+    if code:
+        return text.removesuffix(code) + code.translate(_PROTECT)
+    begin, end = match.start(1) - match.start(), match.end(1) - match.start()
+    known = port.encode("ascii") in WELL_KNOWN_PORTS
+    return text[:begin] + (port.translate(_PROTECT) if known else _PROTECTED_PORT) + text[end:]
 
 
-def _protect_tail(text: str, number: str) -> str:
-    return text[: -len(number)] + number.translate(_PROTECT)
+def _restore(match: re.Match[str]) -> str:
+    return match[0].translate(_RESTORE)
 
 
 def _mask_token(token: str) -> str:

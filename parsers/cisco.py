@@ -45,15 +45,20 @@ _ENDS = tuple(
         (b" for", rb" to"),
         (b" from", rb" to(?: PAT address)?"),
         (b"packet:", rb" ==>"),
+        (b" SRC", rb" DEST"),
     )
 )
+_URL = re.compile(
+    rb"(?:[^\s@]{1,80}@)?([0-9A-Fa-f:.]{2,45})" + _ASIDE
+    + rb" Accessed (?:JAVA )?URL ([0-9.]{7,15}|[0-9A-Fa-f:]{2,45}?):(?=[/h]|$)"
+)  # fmt: skip
 _FADDR = re.compile(
     rb" faddr ([^\s/(]{1,300})(?:/\d+)?" + _ASIDE
     + rb" gaddr [^\s(]{1,300}" + _ASIDE
     + rb" laddr ([^\s/(]{1,300})"
 )  # fmt: skip
 _ONE_END = re.compile(
-    rb" from (?:laddr )?([^\s,]{2,60}) on interface [^\s]{1,80}(?: to ([^\s]{2,60}):? no)?"
+    rb" from (?:laddr )?([^\s,]{2,60}) on interface [^\s]{1,80}(?: to (\S{2,60}?):? ?no )?"
 )
 _ARROW_END = rb" ?([^\s/]{1,80})/([^\s(]{1,300})\(([\w-]{1,40})\)" + _ASIDE
 _ACCESS_LIST = re.compile(
@@ -71,7 +76,7 @@ _PROTOCOLS = frozenset(
     b"TCP UDP ICMP ICMPv6 ICMP6 SCTP GRE ESP AH IGMP PIM VRRP EIGRP OSPF IP tcp udp icmp icmp6 "
     b"sctp gre esp ah igmp ip".split()
 )
-_PROTOCOL_NUMBER = re.compile(rb"protocol[ =](\d{1,3})\b")
+_PROTOCOL_FIELD = re.compile(rb"protocol[ =](\w{1,16})")
 _INTERFACE = re.compile(rb" on (?:interface (\S{1,80})|(\S{1,80}) interface)")
 _GROUP = re.compile(rb'access-group (?:"([^"]{1,300})"|(\S{1,300}))')
 _FLAGS = re.compile(rb"flags:? ([A-Z][A-Z ]{2,40})")
@@ -82,13 +87,13 @@ _FIRST_WORDS = {
     b"FTP": "allow",
     b"Teardown": "close",
     **dict.fromkeys(
-        b"Asymmetric Bad Deny Denied Dropped Dropping Failed HTTP Inbound Invalid No Routing SFR "
+        b"Access Asymmetric Bad Deny Denied Dropped Dropping Failed HTTP Inbound Invalid No Routing "
         b"Shunned Through-the-device identity outbound portmap regular static".split(),
         "block",
     ),
     # these say further on what was done, if anything
     **dict.fromkeys(
-        b"Dynamic EIGRP ESP GRE ICMP ICMPv6 IGMP OSPF PIM Received SCTP TCP UDP VRRP icmp tcp "
+        b"Dynamic EIGRP ESP GRE ICMP ICMPv6 IGMP OSPF PIM Received SCTP SFR TCP UDP VRRP icmp tcp "
         b"udp".split(),
         None,
     ),
@@ -152,6 +157,9 @@ def parse(message: bytes, app_name: bytes | None = None) -> Packet | None:
         return _connection_event(body)
     if first in _FIRST_WORDS or first.startswith(b"IPS:"):
         return _ended(body, _FIRST_WORDS.get(first))
+    visit = _URL.match(body)
+    if visit is not None and is_address(visit[1]) and is_address(visit[2]):
+        return Packet("allow", None, None, text(visit[1]), None, text(visit[2]))
     return None
 
 
@@ -299,7 +307,7 @@ def _protocol(body: bytes, head: bytes, at: int) -> str | None:
     for word in head.split(None, 12):
         if word in _PROTOCOLS:
             return protocol(word)
-    found = _PROTOCOL_NUMBER.search(head)
+    found = _PROTOCOL_FIELD.search(head)
     return protocol(found[1]) if found is not None else None
 
 

@@ -120,7 +120,7 @@ def parse_structured(
         )
         if packet is not None:
             if packet.action is None and msgid is not None:
-                packet.action = junos.EVENTS.get(msgid)
+                packet.action = junos.event_action(msgid)
             return packet
     return None
 

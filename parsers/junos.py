@@ -16,15 +16,8 @@ _SESSION = re.compile(
     rb"session (created|closed|denied)\b[^\n]{0,120}? " + _END + rb"->" + _END + rb"\b"
 )
 _ACTIONS = {b"created": "allow", b"closed": "close", b"denied": "block"}
-EVENTS = {
-    b"RT_FLOW_SESSION_CREATE": "allow",
-    b"RT_FLOW_SESSION_CLOSE": "close",
-    b"RT_FLOW_SESSION_DENY": "block",
-}
-"""What the MSGID of the structured form says, which has no field for the action."""
-_COUNTED = re.compile(rb"(\d{1,18})\((\d{1,18})\)")
-_INTERFACE = re.compile(rb"(?:[a-z]{2,4}-\d+/\d+/\d+|reth\d+|ae\d+|irb|vlan|st\d+|lo\d+)\.\d+")
-_EVENT = re.compile(rb"RT_FLOW_SESSION_[A-Z]{1,10}")
+_EVENTS = {b"CREATE": "allow", b"CLOSE": "close", b"DENY": "block"}
+_EVENT = re.compile(rb"[A-Z_]{1,40}_SESSION_[A-Z]{1,10}")
 _MAX_COLUMNS = 60
 
 
@@ -34,7 +27,7 @@ def parse(message: bytes, app_name: bytes | None = None) -> Packet | None:
     if found is None:
         packet, event = keyvalue.parse(message), _EVENT.search(message)
         if packet is not None and packet.action is None and event is not None:
-            packet.action = EVENTS.get(event[0])
+            packet.action = event_action(event[0])
         return packet
     what, src, src_port, dst, dst_port = found.groups()
     columns = message[found.end() :].split(None, _MAX_COLUMNS)[:_MAX_COLUMNS]
@@ -56,6 +49,11 @@ def parse(message: bytes, app_name: bytes | None = None) -> Packet | None:
         None,
         number(carried),
     )
+
+
+def event_action(msgid: bytes) -> str | None:
+    """What ``RT_FLOW_SESSION_DENY`` says: the structured form has no field for the action."""
+    return _EVENTS.get(msgid.rpartition(b"_")[2])
 
 
 def _denied(columns: list[bytes]) -> tuple[bytes, bytes, bytes]:

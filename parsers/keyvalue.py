@@ -26,7 +26,7 @@ from parsers.packet import (
 
 # Check Point puts a colon for the equals sign, and always quotes.
 _PAIR = re.compile(
-    rb'(?<![\w.-])([A-Za-z][\w.-]{0,60})(?:=|:(?="))(?:"([^"\\]*(?:\\.[^"\\]*)*)"|([^\s",;\]]*))',
+    rb'(?<![\w.-])([A-Za-z][\w.-]{0,60})(?:=|:(?="))(?:"([^"\\]*(?:\\.[^"\\]*)*)"|([^\s",;|\]]*))',
     re.DOTALL,
 )
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
@@ -41,11 +41,20 @@ _DST_PORT = (
 _PROTOCOL = (b"proto", b"protocol", b"protocol-id")
 _ACTION = (b"action", b"act", b"fw_action", b"status", b"log_subtype", b"msg", b"reason")
 _IN_INTERFACE = (
-    b"srcintf", b"src_int", b"initf", b"in_interface", b"packet-incoming-interface",
+    b"srcintf", b"src_int", b"initf", b"in_interface", b"packet-incoming-interface", b"interface-name",
     b"deviceInboundInterface",
 )  # fmt: skip
 _OUT_INTERFACE = (b"dstintf", b"dst_int", b"outitf", b"out_interface", b"deviceOutboundInterface")
-_RULE = (b"policyid", b"fwrule", b"fw_rule_id", b"rule_name", b"rule", b"policy-name", b"policy")
+_RULE = (
+    b"policyid",
+    b"fwrule",
+    b"fw_rule_id",
+    b"rule_name",
+    b"rule",
+    b"policy-name",
+    b"policy_id",
+    b"policy",
+)
 _FLAGS = (b"tcpflags", b"tcp_flags")
 _LENGTH = (b"sentbyte", b"sent_bytes", b"length", b"bytes-from-client", b"sent")
 _DIRECTION = (b"direction", b"ifdir", b"dir")

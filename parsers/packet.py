@@ -55,11 +55,11 @@ _WORDS = {
     ),
     "block": (
         "block blocked drop dropped dropping deny denied discard discarded discard-req shun "
-        "shunned quarantine drop_session dropsession"
+        "shunned quarantine drop_session clear_session"
     ),
     "reject": (
         "reject rejected reset reset-both reset-client reset-server reset_client reset_server "
-        "reset_both clear_session clearsession refused"
+        "reset_both refused"
     ),
     "close": "close closed teardown timeout client-rst server-rst client-fin server-fin end",
 }

@@ -40,6 +40,7 @@ _MILLIS: Final = {b".%03d" % milli: milli * 1_000 for milli in range(1_000)}
 _SHORT_TAIL: Final = 6  # bytes after the seconds: `Z`, `.003Z`, `+01:00`; longer ones go in two
 _SHORT_STAMP: Final = 19 + _SHORT_TAIL
 _SPACE: Final = 32
+_DIGIT_1: Final = 49
 _BOM_LEAD: Final = rfc5424.BOM[0]
 _PRIORITIES_1: Final = {b"<%d>1" % priority: priority for priority in range(192)}
 # No sign, no leading zero (RFC 3164 section 4.1.1), at most 191: else it is a bad PRI.
@@ -58,7 +59,6 @@ _TAG: Final = (
     rb"(?=CEF:|LEEF:|[A-Za-z][\w,=-]*+ ))"
 ) % rfc3164.TAG_CHARS
 _TAIL: Final = rb"(?:\xef\xbb\xbf)?+(.*[^ \t\r\n\0]|)"  # no BOM, no blanks at the end
-_ISO_STAMP: Final = rb"(\d{4}-\d\d-\d\dT\d\d:)(\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)"
 _match_named: Final = re.compile(
     rb"(?:<(\d{1,3})>)?+([A-Z][a-z][a-z] [ \d]?\d (?:\d{4} )?\d\d:)(\d\d:\d\d):?+"
     + _HOST
@@ -183,32 +183,19 @@ def _quick(
         if not data or len(data) > MAX_BYTES:
             return careful(data, received_us)
         lead = _LEADS[data[0]]
-        if lead <= _PRI_LEAD and (found := _match_named(data)):
-            if not day_begin <= received_us < day_end:
-                named_hours.clear()
-                day_begin = received_us - received_us % DAY_US
-                day_end = day_begin + DAY_US
-            pri, hour, minute, hostname, app_name, procid, message = found.groups()
-            try:
-                return (
-                    "rfc3164", _PRIORITIES[pri], None, named_hours[hour] + _MINUTES[minute],
-                    hostname, app_name, procid or None, None, None, message, (),
-                )  # fmt: skip
-            except KeyError:
-                again = fields if learn_named(hour, received_us) else careful
-                return again(data, received_us)
-        if lead == _PRI_LEAD and data.find(b">1 ", 2, 7) > 0:
-            parts = data.split(b" ", 6)
-            if len(parts) < 7:
-                return careful(data, received_us)
-            pri, stamp, hostname, app_name, procid, msgid, message = parts
+        if (
+            lead == _PRI_LEAD
+            and _DIGIT_1 in data[3:6]  # perhaps a version
+            and len(parts := data.split(b" ", 6)) == 7
+            and (priority := _PRIORITIES_1.get(parts[0])) is not None
+        ):
+            _, stamp, hostname, app_name, procid, msgid, message = parts
             try:
                 if len(stamp) <= _SHORT_STAMP:
                     after = stamp_tails[stamp[19:]]
                 else:
                     after = _MILLIS[stamp[19:23]] + after_millis[stamp[23:]]
                 timestamp_us = iso_hours[stamp[:14]] + _MINUTES[stamp[14:19]] + after
-                priority = _PRIORITIES_1[pri]
             except KeyError:
                 again = fields if learn_iso(stamp[:14], stamp[19:]) else careful
                 return again(data, received_us)
@@ -230,6 +217,20 @@ def _quick(
                 None if procid == b"-" else procid, None if msgid == b"-" else msgid,
                 structured_data, message, errors,
             )  # fmt: skip
+        if lead <= _PRI_LEAD and (found := _match_named(data)):
+            if not day_begin <= received_us < day_end:
+                named_hours.clear()
+                day_begin = received_us - received_us % DAY_US
+                day_end = day_begin + DAY_US
+            pri, hour, minute, hostname, app_name, procid, message = found.groups()
+            try:
+                return (
+                    "rfc3164", _PRIORITIES[pri], None, named_hours[hour] + _MINUTES[minute],
+                    hostname, app_name, procid or None, None, None, message, (),
+                )  # fmt: skip
+            except KeyError:
+                again = fields if learn_named(hour, received_us) else careful
+                return again(data, received_us)
         if _PRI_LEAD <= lead <= _DIGIT:
             if found := _match_iso(data):
                 pri, hour, minute, tail, hostname, app_name, procid, message = found.groups()

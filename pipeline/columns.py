@@ -53,9 +53,9 @@ class Vocabulary:
         """The Arrow column of codes; -1 is null."""
         if len(self._dictionary) != len(self._words):
             self._dictionary = pa.array(self._words, pa.string())
-        return pa.DictionaryArray.from_arrays(
-            pa.array(codes, mask=codes < 0), self._dictionary, safe=False
-        )
+        # Under the mask stands a code that exists where there is one: Polars looks at it.
+        indices = pa.array(np.maximum(codes, 0), mask=codes < 0)
+        return pa.DictionaryArray.from_arrays(indices, self._dictionary, safe=False)
 
     def _restart(self) -> None:
         self._codes = {None: -1}
@@ -85,9 +85,11 @@ def spread(values: pa.Array, at: Sequence[int], length: int) -> pa.Array:
     """A column of `length` rows that holds `values` at the rows `at`, and nulls elsewhere."""
     if not at:
         return pa.nulls(length, values.type)
-    index = np.full(length, -1, np.int32)
-    index[np.asarray(at)] = np.arange(len(at), dtype=np.int32)
-    return values.take(pa.array(index, mask=index < 0))
+    index = np.zeros(length, np.int32)
+    absent = np.ones(length, np.bool_)
+    index[at] = np.arange(len(at), dtype=np.int32)
+    absent[at] = False
+    return values.take(pa.array(index, mask=absent))
 
 
 def masked(values: npt.NDArray[Any], present: npt.NDArray[np.bool_]) -> pa.Array:

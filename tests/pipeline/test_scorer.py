@@ -1,0 +1,134 @@
+"""The template cache: what falls together, what stays apart, and what hostile input can do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.scorer import SHED, Scorer, posterior, template_id
+
+
+@pytest.fixture(scope="module")
+def scorer() -> Scorer:
+    return Scorer.load(dtype="fp32")
+
+
+def small(scorer: Scorer, **bounds: int) -> Scorer:
+    return Scorer(scorer.engine, **bounds)
+
+
+def rows(scorer: Scorer, *messages: bytes, app: bytes | None = b"app") -> list[int]:
+    return scorer.resolve([app] * len(messages), messages).rows.tolist()
+
+
+TOGETHER = [
+    (b"connection from 192.0.2.1 port 22", b"connection from 198.51.100.77 port 60022"),
+    (b"took 5 ms", b"took 51234 ms"),
+    (b"opened /var/lib/a/1.db", b"opened /srv/x/22.db"),
+    (b"id 0x7f01aa", b"id 0x11bbcc"),
+]
+APART = [
+    (b"exited with code 0", b"exited with code 1"),
+    (b"exited on signal 11", b"exited on signal 15"),
+    (b'"GET /a HTTP/1.1" 200 5', b'"GET /a HTTP/1.1" 500 5'),
+    (b"IN=eth0 OUT= PROTO=TCP SPT=1 DPT=22", b"IN=eth0 OUT= PROTO=TCP SPT=1 DPT=3306"),
+    (b"connection opened", b"connection closed"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), TOGETHER)
+def test_fillings_of_one_template_are_one(scorer: Scorer, one: bytes, other: bytes) -> None:
+    first, second = rows(scorer, one, other)
+    assert first == second
+    assert rows(scorer, other, one) == [first, first]
+
+
+@pytest.mark.parametrize(("one", "other"), APART)
+def test_what_changes_the_meaning_stays_apart(scorer: Scorer, one: bytes, other: bytes) -> None:
+    first, second = rows(scorer, one, other)
+    assert first != second
+    assert rows(scorer, other, one, other) == [second, first, second], "also out of the cache"
+
+
+def test_the_program_is_part_of_the_template(scorer: Scorer) -> None:
+    assert rows(scorer, b"started", app=b"one") != rows(scorer, b"started", app=b"two")
+
+
+def test_a_line_scores_the_same_alone_cached_and_in_any_company(scorer: Scorer) -> None:
+    messages = [b"disk %c failed with error %d" % (65 + n % 26, n) for n in range(300)]
+    together, alone = small(scorer), small(scorer)
+    of_batch = together.resolve([b"x"] * 300, messages).rows
+    again = together.resolve([b"x"] * 300, messages).rows
+    np.testing.assert_array_equal(of_batch, again)
+    for n in (0, 7, 255, 299):
+        row = alone.resolve([b"x"], [messages[n]]).rows[0]
+        assert alone.table.template_id[row] == together.table.template_id[of_batch[n]]
+        np.testing.assert_allclose(
+            alone.table.probability[row], together.table.probability[of_batch[n]], atol=1e-4
+        )
+
+
+def test_overload_sheds_unknown_templates_and_serves_known_ones(scorer: Scorer) -> None:
+    cache = small(scorer)
+    (known,) = rows(cache, b"a known line")
+    shed = cache.resolve(
+        [b"app"] * 2, [b"a known line", b"never seen before"], overloaded=lambda: True
+    )
+    assert shed.rows.tolist() == [known, SHED]
+    assert rows(cache, b"never seen before")[0] >= 0, "it comes back once the flood is over"
+
+
+def test_overload_in_mid_batch_forgets_what_was_not_scored(scorer: Scorer) -> None:
+    calls = iter([False, False] + [True] * 100)
+    cache = small(scorer)
+    words = [b"alpha", b"beta", b"gamma", b"delta", b"omega", b"sigma", b"kappa", b"theta"]
+    messages = [
+        b" ".join((a, b, c, b"happened")) for a in words for b in words for c in words
+    ]  # 512 templates: two slices of the model
+    found = cache.resolve([b"app"] * 512, messages, overloaded=lambda: next(calls))
+    scored = found.rows >= 0
+    assert 0 < scored.sum() < 512
+    assert cache.table.size == scored.sum() == len(found.new)
+    later = cache.resolve([b"app"] * 512, messages)
+    assert (later.rows >= 0).all()
+    np.testing.assert_array_equal(later.rows[scored], found.rows[scored])
+
+
+def test_hostile_input_cannot_grow_the_cache(scorer: Scorer) -> None:
+    """Every line a new template and a new key: the least used templates go."""
+    cache = small(scorer, max_templates=400, max_keys=900)
+    rng = np.random.default_rng(0)
+    for batch in range(30):
+        letters = rng.integers(97, 123, (100, 12), np.uint8)
+        messages = [b"zz " + bytes(row) for row in letters]
+        messages[0] = b"the one line that always comes"
+        found = cache.resolve([b"app"] * 100, messages)
+        cache.observe(found.rows)
+        assert cache.table.size <= 400
+        assert len(cache._keys) <= 900
+        assert (found.rows >= 0).all()
+        expected = template_id("app", "the one line that always comes")
+        assert cache.table.template_id[found.rows[0]] == expected
+        assert cache.table.seen[found.rows[0]] == batch + 1, "what is used is not forgotten"
+
+
+def test_very_long_lines_are_known_by_their_beginning(scorer: Scorer) -> None:
+    cache = small(scorer)
+    start = b"a long line that goes on " + b"and on " * 500
+    first, second = rows(cache, start + b"to here", start + b"to there")
+    assert first == second
+    assert all(sum(map(len, (k[1],))) <= 1024 for k in cache._keys)
+
+
+def test_template_ids_are_the_same_on_every_machine() -> None:
+    assert template_id("sshd", "Failed password for <num>") == 0xFDB447F78C6E7CA2
+    assert template_id("a", "b") != template_id("", "a\0b")
+    assert 0 < template_id("", "") < 1 << 64
+
+
+def test_posterior_is_bayes_rule() -> None:
+    likelihood = np.array([[0.5] * 8, [0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.9]], np.float32)
+    prior = np.array([0.001, 0.001, 0.004, 0.05, 0.12, 0.1, 0.7, 0.024], np.float32)
+    found = posterior(np.log(likelihood), np.log(prior))
+    expected = likelihood * prior / (likelihood * prior).sum(1, keepdims=True)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
