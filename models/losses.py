@@ -9,15 +9,13 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def adjusted_cross_entropy(
-    logits: Tensor, target: Tensor, log_prior: Tensor, smoothing: float = 0.0
-) -> Tensor:
+def adjusted_cross_entropy(logits: Tensor, target: Tensor, log_prior: Tensor) -> Tensor:
     """Cross-entropy with the sampling prior added (Menon et al. 2021, eq. 10).
 
     logits (B, C), target (B,), log_prior (C,). What the logits learn is then the log-likelihood
     of a class up to a constant: the prior of the place where they are used can be added later.
     """
-    return functional.cross_entropy(logits + log_prior, target, label_smoothing=smoothing)
+    return functional.cross_entropy(logits + log_prior, target)
 
 
 def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:

@@ -38,8 +38,8 @@ class Architecture:
     flow_hidden: int = 64
     couplings: int = 4
     head_hidden: int = 128
-    dropout: float = 0.1
-    ngram_dropout: float = 0.25
+    dropout: float = 0.2
+    ngram_dropout: float = 0.4
 
     def as_dict(self) -> dict[str, int | float]:
         return asdict(self)

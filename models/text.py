@@ -26,33 +26,37 @@ WELL_KNOWN_PORTS: Final = frozenset(
 """Ports worth a template of their own; all others share one, so a scan makes no new ones."""
 _OTHER_PORT: Final = b"<port>"
 
-# One family of slots a message, told by letters alone. Group 1 is a port, group 2 a number that is
-# kept as it is.
+# One family of slots a message, told by letters alone. Where ports are, group 1 is a port and
+# group 2 a number that is kept as it is; elsewhere the only group is such a number. Alternatives
+# begin with literals: those are what the regex engine can skip to.
 _IPTABLES: Final = r"DPT=(\d{1,5})(?!\d)|PROTO=(\d{1,3})(?!\w)"
 _KEY_VALUE: Final = r"(?:dpt|dst_?port)=(\d{1,5})(?!\d)|proto=(\d{1,3})(?!\w)"
 _ASA: Final = (
     r"(?:dst [^\s/]{1,64}|to \w{1,32}:[\w.:]{1,64})/(\d{1,5})(?!\d)|%(?:ASA|FTD)-(\d-\d{6})"
 )
 _FILTERLOG: Final = r"(?:tcp|udp),\d+,[\w.:]{2,45},[\w.:]{2,45},\d+,(\d{1,5}),|(?!)()"
+_HTTP: Final = r"HTTP/\d(?:\.\d)?\" (\d{3})(?!\w)"
 _CODE: Final = (
-    r"(?!)()|(?:HTTP/\d(?:\.\d)?\" |(?:ode|tatus|ignal|rrno|xit|rror|rr|rc|ret|esult)"
-    r"(?:ed|urned|val)?(?: code| status| value| with)?\"?[ =:#]{1,3}[(\[]?-?)"
-    r"(\d{1,3})(?![\w.:])"
+    r"(?:ode|tatus|ignal|rrno|xit|rror|rr|rc|ret|esult)(?:ed|urned|val)?"
+    r"(?: code| status| value| with)?\"?[ =:#]{1,3}[(\[]?-?(\d{1,3})(?![\w.:])"
 )
 
 
 class _Family(NamedTuple):
     data: re.Pattern[bytes]
     text: re.Pattern[str]
+    ports: bool
 
     @classmethod
-    def of(cls, pattern: str) -> _Family:
-        return cls(re.compile(pattern.encode("ascii")), re.compile(pattern, re.ASCII))
+    def of(cls, pattern: str, *, ports: bool) -> _Family:
+        return cls(re.compile(pattern.encode("ascii")), re.compile(pattern, re.ASCII), ports)
 
 
-_FAMILIES: Final = tuple(
-    _Family.of(pattern) for pattern in (_IPTABLES, _KEY_VALUE, _ASA, _FILTERLOG, _CODE)
+_FIREWALLS: Final = tuple(
+    _Family.of(pattern, ports=True) for pattern in (_IPTABLES, _KEY_VALUE, _ASA, _FILTERLOG)
 )
+_REQUESTS: Final = _Family.of(_HTTP, ports=False)
+_RESULTS: Final = _Family.of(_CODE, ports=False)
 
 # Digits of a significant slot wait as private-use characters, so that no mask sees them.
 _PROTECT: Final = {ord("0") + i: 0xE000 + i for i in range(10)}
@@ -114,6 +118,8 @@ def significant_slots(message: bytes) -> tuple[bytes, ...]:
     family = _family(message)
     if family is None:
         return ()
+    if not family.ports:
+        return tuple(family.data.findall(message))
     return tuple(
         [
             code or (port if port in WELL_KNOWN_PORTS else _OTHER_PORT)
@@ -134,16 +140,17 @@ def may_have_slots(message: bytes) -> bool:
 def _family(m: bytes) -> _Family | None:
     # Plain searches are several times faster here than one regex with all these alternatives.
     if b"PROTO=" in m or b"DPT=" in m:
-        return _FAMILIES[0]
+        return _FIREWALLS[0]
     if b"dpt=" in m or b"dstport=" in m or b"dst_port=" in m:
-        return _FAMILIES[1]
+        return _FIREWALLS[1]
     if b"%ASA-" in m or b"%FTD-" in m:
-        return _FAMILIES[2]
+        return _FIREWALLS[2]
     if b",tcp," in m or b",udp," in m:
-        return _FAMILIES[3]
+        return _FIREWALLS[3]
+    if b'" ' in m and b"HTTP/" in m:
+        return _REQUESTS
     if (
-        b"HTTP/" in m
-        or b"rr" in m
+        b"rr" in m
         or b"ode" in m
         or b"xit" in m
         or b"tatus" in m
@@ -152,7 +159,7 @@ def _family(m: bytes) -> _Family | None:
         or b"ret" in m
         or b"rc" in m
     ):
-        return _FAMILIES[4]
+        return _RESULTS
     return None
 
 
@@ -168,7 +175,7 @@ def canonical(message: str) -> str:
     family = _family(message.encode("utf-8", "replace"))
     slots = 0
     if family is not None:
-        message, slots = family.text.subn(_protect, message)
+        message, slots = family.text.subn(_protect_port if family.ports else _protect, message)
     get = _token_cache.get
     text = " ".join(
         [get(t) or _mask_token(t) for t in message.split(None, MAX_TOKENS)[:MAX_TOKENS]]
@@ -182,12 +189,17 @@ _token_cache: dict[str, str] = {}
 
 
 def _protect(match: re.Match[str]) -> str:
-    port, code = match.groups()
-    text = match[0]
-    if code:
-        return text.removesuffix(code) + code.translate(_PROTECT)
+    code = match[match.lastindex or 0]
+    return match[0].removesuffix(code) + code.translate(_PROTECT)
+
+
+def _protect_port(match: re.Match[str]) -> str:
+    port = match[1]
+    if port is None:
+        return _protect(match)
     begin, end = match.start(1) - match.start(), match.end(1) - match.start()
     known = port.encode("ascii") in WELL_KNOWN_PORTS
+    text = match[0]
     return text[:begin] + (port.translate(_PROTECT) if known else _PROTECTED_PORT) + text[end:]
 
 

@@ -87,8 +87,8 @@ _FIRST_WORDS = {
     b"FTP": "allow",
     b"Teardown": "close",
     **dict.fromkeys(
-        b"Access Asymmetric Bad Deny Denied Dropped Dropping Failed HTTP Inbound Invalid No Routing "
-        b"Shunned Through-the-device identity outbound portmap regular static".split(),
+        b"Access Asymmetric Bad Deny Denied Dropped Dropping Failed HTTP Inbound Invalid No "
+        b"Routing Shunned Through-the-device identity outbound portmap regular static".split(),
         "block",
     ),
     # these say further on what was done, if anything

@@ -16,6 +16,8 @@ _SESSION = re.compile(
     rb"session (created|closed|denied)\b[^\n]{0,120}? " + _END + rb"->" + _END + rb"\b"
 )
 _ACTIONS = {b"created": "allow", b"closed": "close", b"denied": "block"}
+_COUNTED = re.compile(rb"(\d{1,18})\((\d{1,18})\)")
+_INTERFACE = re.compile(rb"(?:[a-z]{2,4}-\d+/\d+/\d+|reth\d+|ae\d+|irb|vlan|st\d+|lo\d+)\.\d+")
 _EVENTS = {b"CREATE": "allow", b"CLOSE": "close", b"DENY": "block"}
 _EVENT = re.compile(rb"[A-Z_]{1,40}_SESSION_[A-Z]{1,10}")
 _MAX_COLUMNS = 60

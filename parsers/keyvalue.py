@@ -41,8 +41,8 @@ _DST_PORT = (
 _PROTOCOL = (b"proto", b"protocol", b"protocol-id")
 _ACTION = (b"action", b"act", b"fw_action", b"status", b"log_subtype", b"msg", b"reason")
 _IN_INTERFACE = (
-    b"srcintf", b"src_int", b"initf", b"in_interface", b"packet-incoming-interface", b"interface-name",
-    b"deviceInboundInterface",
+    b"srcintf", b"src_int", b"initf", b"in_interface", b"packet-incoming-interface",
+    b"interface-name", b"deviceInboundInterface",
 )  # fmt: skip
 _OUT_INTERFACE = (b"dstintf", b"dst_int", b"outitf", b"out_interface", b"deviceOutboundInterface")
 _RULE = (

@@ -16,13 +16,11 @@ NIL: Final = b"-"
 # Seen in the wild and harmless, so let through: blanks around `=` and before `]`, and a `]` within
 # quotes that is not escaped.
 _PARAMETERS: Final = r'(?: +[^\s=\]"]+ ?= ?"(?:[^"\\]++|\\.)*+")*+'
-_ELEMENTS: Final = re.compile(
-    rf'(?:\[[^\s=\]"\[]+{_PARAMETERS} *\])++(?= |\Z)'.encode(), re.DOTALL
-)
-_ELEMENT: Final = re.compile(rf'\[([^\s=\]"\[]+)({_PARAMETERS})', re.DOTALL)
+_ELEMENTS: Final = re.compile(rf'(?:\[[^\s=\]"]+{_PARAMETERS} *\])++(?= |\Z)'.encode(), re.DOTALL)
+_ELEMENT: Final = re.compile(rf'\[([^\s=\]"]+)({_PARAMETERS})', re.DOTALL)
 _PARAMETER: Final = re.compile(r' +([^\s=\]"]+) ?= ?"((?:[^"\\]++|\\.)*+)"', re.DOTALL)
 # One parameter with nothing to unescape: what syslog-ng and OPNsense put before every message.
-_SIMPLE: Final = re.compile(rb'\[([^\s=\]"\[]++) ([^\s=\]"]++)="([^"\\]*+)"\](?: |\Z)')
+_SIMPLE: Final = re.compile(rb'\[([^\s=\]"]++) ([^\s=\]"]++)="([^"\\]*+)"\](?: |\Z)')
 _ESCAPED: Final = re.compile(r'\\(["\\\]])')
 
 # VERSION and something that stands where TIMESTAMP stands: a year, or the NILVALUE.

@@ -63,9 +63,9 @@ _UNIX: Final = re.compile(rb"1 (\d{10})(?:\.(\d+))?(?= )")
 _HOUR_NAMED: Final = re.compile(rb"([A-Z][a-z][a-z]) ([ \d]?\d) (?:(\d{4}) )?(\d\d):")
 _HOUR_ISO: Final = re.compile(rb"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):")
 
-# A stamp this near to `received` keeps its year while `received` moves by up to a day: the next
-# year's or last year's is then still the farther one.
-_SAFE_US: Final = 181 * DAY_US
+# A date this near to `received` keeps its year all through that day and the day received, in any
+# zone: next year's and last year's are then still farther away.
+_SAFE_US: Final = 179 * DAY_US
 # A year in which a date exists is at most eight years away (29 February around 1900 and 2100).
 _YEARS_AWAY: Final = 8
 _CACHE_DAYS: Final = 4_096
@@ -145,7 +145,7 @@ class Clock:
     def named_hour(self, text: bytes, received_us: int) -> int | None:
         """UTC µs of the hour that `Oct 11 22:` begins, if it holds for the whole day received.
 
-        None where the stamp is none, or has to be read each time: within a day of half a year
+        None where the stamp is none, or has to be read each time: within days of half a year
         away, where the nearest year changes, and in an hour that the zone's clock runs through
         twice or not at all.
         """
@@ -166,7 +166,8 @@ class Clock:
             )
         except (ValueError, OverflowError):
             return None
-        return begin.pop() if len(begin | end) == 2 else None
+        us = begin.pop()
+        return us if not begin and end == {us + HOUR_US - SECOND_US} else None
 
     def _year(self, month: int, day: int, received_us: int) -> int | None:
         """The one year that a date can be in, all through the day received; None within doubt."""

@@ -47,7 +47,7 @@ def _one_line_errors() -> Iterator[None]:
     help="Gets the checkpoint raccoon/, metrics.json and the state to resume from.",
 )
 @click.option("--dev", type=_CORPUS, help="A corpus to measure on in the end.")
-@click.option("--epochs", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--epochs", type=click.IntRange(1), default=2, show_default=True)
 @click.option("--batch-size", type=click.IntRange(2), default=512, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True)

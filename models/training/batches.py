@@ -18,17 +18,19 @@ from models.training.corpus import Ints, Lines, Vocabulary
 APP_DROPOUT = 0.5
 WORD_DROPOUT = 0.1
 TEMPLATE_SHARE = 0.3
-LEVEL_SHARE = 0.1
-"""Lines that are given a level word in front, as many programs write: it must be understood."""
+LEVEL_SHARE = 0.15
+"""Lines that are given a level word in front, as many programs write: it must be understood.
+
+Single letters are left out: "I/O error" is no information."""
 LEVEL_WORDS: tuple[tuple[str, ...], ...] = (
     ("emerg", "emergency", "panic"),
     ("alert",),
-    ("crit", "critical", "fatal", "c"),
-    ("error", "err", "e", "severe"),
-    ("warning", "warn", "w"),
+    ("crit", "critical", "fatal"),
+    ("error", "err", "severe"),
+    ("warning", "warn"),
     ("notice",),
-    ("info", "i", "information"),
-    ("debug", "d", "trace", "v", "verbose"),
+    ("info", "information"),
+    ("debug", "trace", "verbose"),
 )
 UNKNOWN_APP = "\x00"
 

@@ -39,18 +39,17 @@ Report = Callable[[int, int, float], None]
 
 @dataclass(frozen=True)
 class Options:
-    epochs: int = 4
+    epochs: int = 2
     seed: int = 0
     batch_size: int = 512
     threads: int = 1
     learning_rate: float = 2e-3
-    weight_decay: float = 0.01
+    weight_decay: float = 0.05
     kl_weight: float = 1e-3
     path_kl_weight: float = 1e-3
     flow_weight: float = 0.02
     normality_weight: float = 2e-3
     state_every_s: float = 60.0
-    smoothing: float = 0.0
     architecture: Architecture = field(default_factory=Architecture)
 
 
@@ -202,7 +201,7 @@ def step(model: Raccoon, batch: Batch, log_prior: torch.Tensor, options: Options
     vectors = model.encoder.word_vectors(batch.features, batch.offsets)  # (V, d)
     result = model.train_step(vectors[batch.words], batch.groups)
     return (
-        adjusted_cross_entropy(result.logits, batch.target, log_prior, options.smoothing)
+        adjusted_cross_entropy(result.logits, batch.target, log_prior)
         + options.kl_weight * result.kl
         + options.path_kl_weight * result.path_kl
         - options.flow_weight * result.log_prob.mean()

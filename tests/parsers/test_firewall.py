@@ -20,9 +20,12 @@ from parsers.firewall import (
     parse_packet,
     parse_structured,
 )
-from tests.parsers.firewall_lines import LINES, Line, tcp
+from tests.parsers.firewall_lines import NETFILTER, PF, Line, tcp
+from tests.parsers.firewall_lines_cisco import CISCO
+from tests.parsers.firewall_lines_vendors import VENDORS
 from tests.support import shared
 
+LINES = [*NETFILTER, *PF, *CISCO, *VENDORS]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 RECEIVED_US = int(datetime(2026, 6, 1, tzinfo=UTC).timestamp()) * 1_000_000
 

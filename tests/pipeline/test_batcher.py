@@ -8,6 +8,8 @@ import signal
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -27,6 +29,14 @@ def frames(*lines: bytes, source: str = "a", peers: list[str] | None = None) -> 
 
 def numbered(count: int, source: str = "a", start: int = 0) -> Frames:
     return frames(*(b"%d" % i for i in range(start, start + count)), source=source)
+
+
+@contextmanager
+def without_waiting_it_out() -> Iterator[None]:
+    """Fails where a call with LONG_S returned by its timeout alone."""
+    began_s = time.monotonic()
+    yield
+    assert time.monotonic() - began_s < LONG_S / 2
 
 
 def lines_of(batch: list[Frames] | None) -> list[bytes]:
@@ -66,23 +76,27 @@ def test_one_line_goes_out_when_its_delay_is_over() -> None:
 def test_a_line_that_wakes_an_idle_consumer_has_its_own_deadline() -> None:
     queue = FrameQueue(100)
     threading.Timer(0.02, queue.put, [frames(b"late")]).start()
-    assert lines_of(queue.take(50, 0.02, LONG_S)) == [b"late"]
+    with without_waiting_it_out():
+        assert lines_of(queue.take(50, 0.02, LONG_S)) == [b"late"]
 
 
 def test_a_full_batch_does_not_wait_for_the_deadline() -> None:
     queue = FrameQueue(1000)
     queue.put(numbered(3))
     threading.Timer(0.02, queue.put, [numbered(7, start=3)]).start()
-    assert lines_of(queue.take(10, LONG_S, LONG_S)) == numbered(10).data
+    with without_waiting_it_out():
+        assert lines_of(queue.take(10, LONG_S, LONG_S)) == numbered(10).data
 
 
 def test_a_batch_larger_than_the_queue_holds_comes_at_the_high_water_mark() -> None:
     queue = FrameQueue(10, high_water=0.5)
     queue.put(numbered(5))
-    assert len(lines_of(queue.take(1000, LONG_S, LONG_S))) == 5
+    with without_waiting_it_out():
+        assert len(lines_of(queue.take(1000, LONG_S, LONG_S))) == 5
     queue = FrameQueue(1000, max_bytes=10)
     queue.put(frames(b"12345"))
-    assert len(lines_of(queue.take(1000, LONG_S, LONG_S))) == 1
+    with without_waiting_it_out():
+        assert len(lines_of(queue.take(1000, LONG_S, LONG_S))) == 1
 
 
 def test_an_idle_queue_gives_the_caller_its_turn() -> None:
@@ -97,7 +111,8 @@ def test_closing_gives_out_the_rest_at_once_and_then_the_end() -> None:
     queue = FrameQueue(10)
     queue.put(frames(b"x"))
     threading.Timer(0.02, queue.close).start()
-    assert lines_of(queue.take(5, LONG_S, LONG_S)) == [b"x"]
+    with without_waiting_it_out():
+        assert lines_of(queue.take(5, LONG_S, LONG_S)) == [b"x"]
     assert queue.take(5, LONG_S) is None
     queue.put(frames(b"late", b"later"))
     assert queue.dropped == {("a", "shutdown"): 2}
@@ -118,7 +133,8 @@ def test_a_signal_handler_wakes_the_consumer_wherever_it_is() -> None:
     try:
         for _ in range(200):
             threading.Timer(random.random() / 500, os.kill, [os.getpid(), signal.SIGUSR1]).start()
-            assert queue.take(5, LONG_S, LONG_S) == []
+            with without_waiting_it_out():
+                assert queue.take(5, LONG_S, LONG_S) == []
         assert caught == 200
     finally:
         signal.signal(signal.SIGUSR1, before)
@@ -169,10 +185,23 @@ def test_a_line_larger_than_the_byte_mark_passes_a_waiting_source_alone() -> Non
     big = b"x" * 50
     thread = threading.Thread(target=queue.put_waiting, args=[frames(b"1", big, big, b"2")])
     thread.start()
-    batches = [lines_of(queue.take(10, LONG_S, LONG_S)) for _ in range(3)]
+    with without_waiting_it_out():
+        batches = [lines_of(queue.take(10, LONG_S, LONG_S)) for _ in range(3)]
     thread.join()
     assert batches == [[b"1"], [big], [big]]
     assert drain(queue) == [b"2"]
+
+
+def test_a_source_that_begins_to_wait_ends_the_wait_for_a_fuller_batch() -> None:
+    queue = FrameQueue(100, max_bytes=8)
+    queue.put(frames(b"one"))
+    big = frames(b"x" * 50)
+    thread = threading.Timer(0.05, queue.put_waiting, [big])
+    thread.start()
+    with without_waiting_it_out():
+        assert lines_of(queue.take(10, LONG_S, LONG_S)) == [b"one"]
+    thread.join()
+    assert drain(queue) == big.data
 
 
 def test_closing_frees_a_waiting_source_and_counts_what_it_held() -> None:
