@@ -1,8 +1,8 @@
 """Which lines to show a person: rare here, and either trouble or unlike anything the model knows.
 
 Density alone is no anomaly (a flow likes short, plain lines), and trouble alone is none either: a
-scanner's failed logins are errors all day long. What is worth a look is the line that this
-stream hardly ever sees *and* that reads like trouble, or that the model finds very surprising.
+scanner's failed logins are errors all day long. What is worth a look is a line that its program
+hardly ever says *and* that reads like trouble: the two are weighed together, in nats.
 """
 
 from __future__ import annotations
@@ -15,15 +15,20 @@ import numpy.typing as npt
 
 REASONS = ("surprise", "new template", "severity")
 """What `reasons` may hold; the Arrow column's dictionary."""
-SURPRISE, NEW_TEMPLATE, SEVERITY = range(len(REASONS))
 
 WARM_LINES = 500
 """Until a stream has shown this many lines every template is new, and that says nothing."""
 RARE = 3
 """A template is rare the first so many times."""
-SURPRISE_P = 0.01
-"""p-values up to here count as a surprise."""
+EVIDENCE = 1.5
+"""Nats of novelty and trouble together from which a rare line is flagged."""
+TROUBLE = 0.3
+"""Probability of err or worse, all severities being equally likely, that is called trouble."""
+SURPRISE_P, SURPRISE_NATS = 0.001, 3.0
+"""A rare line is flagged for its surprise alone at such a p-value, where novelty is such."""
 ERR, CRIT = 3, 2
+
+Floats = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 
 
 class Verdict(NamedTuple):
@@ -55,26 +60,28 @@ def judge(
     *,
     position: npt.NDArray[np.int64],
     before: npt.NDArray[np.int64],
-    p_value: npt.NDArray[np.float32],
-    probability: npt.NDArray[np.float32],
+    novelty: Floats,
+    p_value: Floats,
+    likelihood: Floats,
     declared: npt.NDArray[np.int16],
 ) -> Verdict:
     """Flag the lines worth a look.
 
-    position: (N,) lines that this stream scored before each line. before: (N,) of
-    `occurrences`. p_value: (N,). probability: (N, 8) of the severities emerg … debug.
-    declared: (N,) severity of the PRI, -1 without one.
+    position: (N,) lines that this stream scored before each line. before: (N,) of `occurrences`.
+    novelty: (N,) of `Novelty.observe`, nats. p_value: (N,). likelihood: (N, 8) probabilities of
+    the severities emerg … debug were they equally frequent. declared: (N,) severity of the PRI,
+    -1 without one.
     """
-    warm = position >= WARM_LINES
     rare = before < RARE
-    has_pri = declared >= 0
-    trouble = (probability[:, : ERR + 1].sum(axis=1) >= 0.5) | (has_pri & (declared <= CRIT))
-    critical = (probability[:, : CRIT + 1].sum(axis=1) >= 0.5) | (has_pri & (declared <= CRIT))
-    surprising = p_value <= SURPRISE_P
-    new = warm & rare
-    anomaly = (new & (trouble | surprising)) | (rare & critical)
-    fired = np.stack([surprising, new, trouble], axis=1) & anomaly[:, None]  # (N, R)
-    return Verdict(anomaly, fired)
+    new = (position >= WARM_LINES) & rare
+    trouble = likelihood[:, : ERR + 1].sum(axis=1).clip(1e-6, 1 - 1e-6)
+    alarm = (declared >= 0) & (declared <= CRIT)
+    evidence = novelty + np.log(trouble / (1 - trouble))
+    strange = (p_value <= SURPRISE_P) & (novelty >= SURPRISE_NATS)
+    critical = alarm | (likelihood[:, : CRIT + 1].sum(axis=1) >= 0.5)
+    anomaly = (new & ((evidence >= EVIDENCE) | strange | alarm)) | (rare & critical)
+    reasons = [p_value <= 10 * SURPRISE_P, new, alarm | critical | (trouble >= TROUBLE)]
+    return Verdict(anomaly, np.stack(reasons, axis=1) & anomaly[:, None])
 
 
 def names(fired: Sequence[bool]) -> list[str]:

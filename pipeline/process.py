@@ -162,11 +162,15 @@ class Processor:
         # Row 0 stands in for shed lines, which are masked out wherever it shows.
         at = np.where(scored, rows, 0)
         p_value = scorer.calibration.p_values(table.surprise[at]).astype(np.float32)
+        before = anomaly.occurrences(at, table.seen)
+        novelty = np.zeros(len(rows))
+        novelty[scored] = scorer.novelty.observe(table.app[rows[scored]], before[scored])
         verdict = anomaly.judge(
             position=self._scored_lines + np.cumsum(scored) - 1,
-            before=anomaly.occurrences(at, table.seen),
+            before=before,
+            novelty=novelty,
             p_value=p_value,
-            probability=table.probability[at],
+            likelihood=table.likelihood[at],
             declared=declared,
         )
         flagged = verdict.anomaly & scored
@@ -239,7 +243,7 @@ class Processor:
         for i in candidates:
             row = int(rows[i])
             kind = packet_kind(apps[i], messages[i]) if row == SHED else kinds[row]
-            packet = None if kind is None else parse_packet(kind, messages[i])
+            packet = None if kind is None else parse_packet(kind, messages[i], apps[i])
             if packet is not None:
                 at.append(i)
                 packets.append(packet)

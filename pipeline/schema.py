@@ -27,7 +27,7 @@ PACKET = pa.struct(
         pa.field("out_interface", pa.string()),
         pa.field("rule", pa.string()),
         pa.field("tcp_flags", pa.string()),
-        pa.field("length", pa.uint32()),
+        pa.field("length", pa.uint64()),
     ]
 )
 """What a firewall line says of its packet; addresses as text, `length` in bytes."""

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from models.calibration import Calibration
 from models.text import canonical, significant_slots
 from parsers.firewall import Kind, packet_kind
+from pipeline.novelty import Novelty
 
 if TYPE_CHECKING:
     from models.inference import Engine
@@ -36,6 +37,8 @@ Key = tuple[bytes | None, bytes] | tuple[bytes | None, bytes, tuple[bytes, ...]]
 
 _UNKNOWN = -1
 _SLOTTED = -2
+
+NO_PRIOR = np.zeros(8, np.float32)
 
 SHED = _UNKNOWN
 """The row of a line whose template the model had no time for."""
@@ -62,12 +65,15 @@ class TemplateTable:
         self.capacity = capacity
         self.size = 0
         self.latent = np.zeros((capacity, latent_dim), np.float32)  # (T, D)
-        self.log_likelihood = np.zeros((capacity, 8), np.float32)  # (T, 8)
         self.surprise = np.zeros(capacity, np.float32)
         self.probability = np.zeros((capacity, 8), np.float32)  # (T, 8)
+        self.likelihood = np.zeros((capacity, 8), np.float32)  # (T, 8)
+        """Probabilities, were all severities equally frequent."""
         self.severity = np.zeros(capacity, np.uint8)
         self.confidence = np.zeros(capacity, np.float32)
         self.template_id = np.zeros(capacity, np.uint64)
+        self.app = np.zeros(capacity, np.int32)
+        """The program, as `Scorer.novelty` numbers it."""
         self.seen = np.zeros(capacity, np.int64)
         self.last_used = np.zeros(capacity, np.int64)
         self.is_packet = np.zeros(capacity, np.bool_)
@@ -101,6 +107,7 @@ class Scorer:
     ) -> None:
         self.engine = engine
         self.model_version = engine.version
+        self.novelty = Novelty()
         self.calibration = Calibration(engine.reference_surprise)
         self.log_prior = np.log(np.asarray(engine.emission_prior, np.float32))
         self.table = TemplateTable(max_templates, engine.latent_dim)
@@ -194,6 +201,7 @@ class Scorer:
         table.packet_kinds.append(kind)
         table.is_packet[row] = kind is not None
         table.template_id[row] = template_id(*text)
+        table.app[row] = self.novelty.code(text[0])
         table.seen[row] = 0
         table.last_used[row] = self._clock
         self._row_of_text[text] = row
@@ -209,7 +217,7 @@ class Scorer:
             apps, texts = zip(*table.texts[low:high], strict=True)
             scores = self.engine.encode(apps, texts)
             table.latent[low:high] = scores.latent
-            table.log_likelihood[low:high] = scores.log_likelihood
+            table.likelihood[low:high] = posterior(scores.log_likelihood, NO_PRIOR)
             table.surprise[low:high] = scores.surprise
             probability = posterior(scores.log_likelihood, self.log_prior)
             table.probability[low:high] = probability

@@ -3,50 +3,68 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline import anomaly
 from pipeline.anomaly import RARE, WARM_LINES, judge, names, occurrences
+from pipeline.novelty import MAX_APPS, Novelty
 
-INFO = np.eye(8, dtype=np.float32)[6]
-ERR = np.eye(8, dtype=np.float32)[3]
-CRIT = np.eye(8, dtype=np.float32)[2]
+
+def sure(severity: int, probability: float = 0.9) -> npt.NDArray[np.float32]:
+    rest = (1 - probability) / 7
+    return np.where(np.arange(8) == severity, probability, rest).astype(np.float32)
+
+
+INFO, ERR, CRIT = sure(6), sure(3), sure(2)
 
 
 def one(
     *,
     position: int = WARM_LINES,
     before: int = 0,
+    novelty: float = 3.0,
     p: float = 0.5,
-    probability: np.ndarray[tuple[int], np.dtype[np.float32]] = INFO,
+    likelihood: npt.NDArray[np.float32] = INFO,
     declared: int = -1,
 ) -> list[str] | None:
     """The reasons of a single line, None where it is not flagged."""
     verdict = judge(
         position=np.array([position], np.int64),
         before=np.array([before], np.int64),
+        novelty=np.array([novelty]),
         p_value=np.array([p], np.float32),
-        probability=probability[None],
+        likelihood=likelihood[None],
         declared=np.array([declared], np.int16),
     )
     return names(verdict.fired[0].tolist()) if verdict.anomaly[0] else None
 
 
 def test_rare_trouble_is_flagged_and_says_why() -> None:
-    assert one(probability=ERR) == ["new template", "severity"]
-    assert one(p=0.001) == ["surprise", "new template"]
-    assert one(p=0.001, probability=ERR) == ["surprise", "new template", "severity"]
+    assert one(likelihood=ERR) == ["new template", "severity"]
+    assert one(p=0.0005) == ["surprise", "new template"]
+    assert one(p=0.0005, likelihood=ERR) == ["surprise", "new template", "severity"]
 
 
 def test_neither_rarity_nor_trouble_alone_is_an_anomaly() -> None:
     assert one() is None, "a new template of no consequence"
-    assert one(before=RARE, probability=ERR) is None, "a scanner's failed logins"
+    assert one(before=RARE, likelihood=ERR) is None, "a scanner's failed logins"
     assert one(before=RARE, p=0.0001) is None
 
 
+def test_what_a_program_never_says_weighs_more_than_what_it_might() -> None:
+    doubtful = sure(3, 0.4)
+    assert one(novelty=4.0, likelihood=doubtful) is not None
+    assert one(novelty=0.2, likelihood=doubtful) is None
+    assert one(novelty=0.2, p=0.0001) is None, "it says something new all the time"
+
+
 def test_a_cold_stream_flags_what_is_critical_only() -> None:
-    assert one(position=0, probability=ERR) is None
+    assert one(position=0, likelihood=ERR) is None
     assert one(position=0, p=0.0001) is None
-    assert one(position=0, probability=CRIT) == ["severity"]
+    assert one(position=0, likelihood=CRIT) == ["severity"]
     assert one(position=0, declared=2) == ["severity"]
     assert one(position=0, declared=0, before=RARE) is None
 
@@ -55,8 +73,9 @@ def test_reasons_are_empty_where_nothing_is_flagged() -> None:
     verdict = judge(
         position=np.full(4, 10 * WARM_LINES),
         before=np.full(4, RARE),
+        novelty=np.full(4, 9.0),
         p_value=np.full(4, 1e-5, np.float32),
-        probability=np.tile(CRIT, (4, 1)),
+        likelihood=np.tile(CRIT, (4, 1)),
         declared=np.full(4, 0, np.int16),
     )
     assert not verdict.anomaly.any()
@@ -71,3 +90,30 @@ def test_occurrences_count_before_and_inside_the_batch() -> None:
     assert counted[:3] == [0, 2, 1]
     assert counted[3] >= RARE
     assert counted[4:] == [3, 2, 3]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6)), max_size=80), st.integers(1, 20))
+def test_novelty_is_good_turing_line_by_line(lines: list[tuple[int, int]], batch: int) -> None:
+    """In batches of any size it says what counting one line after the other says."""
+    novelty = Novelty()
+    seen: dict[tuple[int, int], int] = {}
+    for start in range(0, len(lines), batch):
+        part = lines[start : start + batch]
+        before, expected = [], []
+        for app, template in part:
+            of_app = [count for (a, _), count in seen.items() if a == app]
+            expected.append(np.log((sum(of_app) + 2) / (of_app.count(1) + 1)))
+            before.append(seen.get((app, template), 0))
+            seen[app, template] = before[-1] + 1
+        found = novelty.observe(
+            np.array([app for app, _ in part], np.int32), np.array(before, np.int64)
+        )
+        for nats, wanted, times in zip(found, expected, before, strict=True):
+            assert times > 1 or nats == pytest.approx(wanted)
+
+
+def test_any_number_of_programs_fits() -> None:
+    novelty = Novelty()
+    codes = {novelty.code(f"app-{n}") for n in range(2 * MAX_APPS)}
+    assert max(codes) < MAX_APPS
+    assert novelty.code("app-7") == 7

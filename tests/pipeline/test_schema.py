@@ -46,7 +46,7 @@ PACKET_FIELDS = (
     ("out_interface", "string"),
     ("rule", "string"),
     ("tcp_flags", "string"),
-    ("length", "uint32"),
+    ("length", "uint64"),
 )
 
 
