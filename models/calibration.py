@@ -29,6 +29,12 @@ class Calibration:
     def __len__(self) -> int:
         return self._size
 
+    def window(self) -> Floats:
+        """(n,) the scores in the window, oldest first; a Calibration made of them goes on alike."""
+        if self._size < len(self._window):
+            return self._window[: self._size].copy()
+        return np.roll(self._window, -self._next)
+
     def p_values(self, scores: npt.ArrayLike) -> Floats:
         """(N,) scores, higher is stranger → (N,) p-values in (0, 1]; the window stays as it is."""
         asked = np.asarray(scores, np.float32)

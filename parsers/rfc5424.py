@@ -136,7 +136,7 @@ def _is_token(value: str) -> bool:
 
 
 def _name(value: str) -> str:
-    if not _is_token(value) or any(c in '="][' for c in value):
+    if not _is_token(value) or any(c in '="]' for c in value):
         raise ValueError(f"not an SD-NAME of RFC 5424: {value!r}")
     return value
 

@@ -73,7 +73,8 @@ def strings(values: Sequence[bytes | None]) -> pa.Array:
     try:
         return pa.array(values, pa.string())
     except pa.ArrowInvalid:
-        return pa.array([None if v is None else text(v) for v in values], pa.string())
+        # Hardly any value is at fault: plain ASCII goes as it is.
+        return pa.array([v if v is None or v.isascii() else text(v) for v in values], pa.string())
 
 
 def instants(us: Sequence[int | None] | npt.NDArray[np.int64]) -> pa.Array:

@@ -8,6 +8,8 @@ lines were seen and n₁ templates exactly once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -27,7 +29,23 @@ class Novelty:
 
     def code(self, app_name: str) -> int:
         """The number that stands for a program here, below MAX_APPS."""
-        return self._codes.setdefault(app_name, min(len(self._codes), MAX_APPS - 1))
+        code = self._codes.get(app_name)
+        if code is None:
+            code = min(len(self._codes), MAX_APPS - 1)
+            if code < MAX_APPS - 1:
+                self._codes[app_name] = code
+        return code
+
+    def counts(self) -> tuple[list[str], Counts, Counts]:
+        """The programs, and of each its lines and its templates seen once: to be kept."""
+        n = min(len(self._codes), MAX_APPS)
+        return list(self._codes)[:n], self._lines[:n].copy(), self._once[:n].copy()
+
+    def restore(self, apps: Sequence[str], lines: Counts, once: Counts) -> None:
+        """Go on from what `counts` gave; on a Novelty that has counted nothing yet."""
+        for app_name, n, n1 in zip(apps, lines.tolist(), once.tolist(), strict=True):
+            code = self.code(app_name)
+            self._lines[code], self._once[code] = n, n1
 
     def observe(self, apps: npt.NDArray[np.int32], before: Counts) -> npt.NDArray[np.float64]:
         """Count a batch; −log P(new template) of each line's program just before the line, nats.

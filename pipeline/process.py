@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from parsers.fields import StructuredData
-from parsers.firewall import Packet, packet_kind, parse_packet
+from parsers.firewall import Packet, packet_kind, parse_packet, parse_structured
 from parsers.syslog import Parser
 from pipeline import anomaly, columns
 from pipeline.columns import Vocabulary
@@ -76,7 +76,7 @@ class Processor:
         self._versions = Vocabulary()
         self._errors = Vocabulary()
         self._reasons = pa.array(anomaly.REASONS, pa.string())
-        self._scored_lines = 0
+        self.scored_lines = 0
 
     def process(
         self, frames: Sequence[Frames], *, overloaded: Callable[[], bool] = never
@@ -135,7 +135,7 @@ class Processor:
             assessment = self.assess(apps, messages, declared, overloaded=overloaded)
             rows = assessment.rows
             column |= self._score_columns(assessment)
-        column["packet"] = self._packets(apps, messages, rows)
+        column["packet"] = self._packets(apps, messages, rows, structured, msgids)
         self.stats = self.stats._replace(malformed=_malformed(frames, errors))
         return pa.RecordBatch.from_arrays(
             [column[name] for name in self.schema.names], schema=self.schema
@@ -161,12 +161,16 @@ class Processor:
         scored = rows != SHED
         # Row 0 stands in for shed lines, which are masked out wherever it shows.
         at = np.where(scored, rows, 0)
-        p_value = scorer.calibration.p_values(table.surprise[at]).astype(np.float32)
+        # Lines repeat: the window is searched once a template.
+        templates, of_line = np.unique(at, return_inverse=True)
+        p_value = scorer.calibration.p_values(table.surprise[templates]).astype(np.float32)[
+            of_line
+        ]
         before = anomaly.occurrences(at, table.seen)
         novelty = np.zeros(len(rows))
         novelty[scored] = scorer.novelty.observe(table.app[rows[scored]], before[scored])
         verdict = anomaly.judge(
-            position=self._scored_lines + np.cumsum(scored) - 1,
+            position=self.scored_lines + np.cumsum(scored) - 1,
             before=before,
             novelty=novelty,
             p_value=p_value,
@@ -178,7 +182,7 @@ class Processor:
         known = rows[scored]
         if len(known):
             scorer.observe(known)
-            self._scored_lines += len(known)
+            self.scored_lines += len(known)
         from_model = int(np.isin(known, new).sum()) if len(new) else 0
         self.stats = BatchStats(
             malformed={},
@@ -231,6 +235,8 @@ class Processor:
         apps: Sequence[bytes | None],
         messages: Sequence[bytes],
         rows: npt.NDArray[np.int32],
+        structured: Sequence[StructuredData | None],
+        msgids: Sequence[bytes | None],
     ) -> pa.Array:
         """The packet of each firewall line; which format it is, the template knows."""
         kinds = self.scorer.table.packet_kinds if self.scorer else []
@@ -238,15 +244,19 @@ class Processor:
         if self.scorer:
             of_template = self.scorer.table.is_packet[rows] & (rows != SHED)
             candidates += np.flatnonzero(of_template).tolist()
-        at: list[int] = []
-        packets: list[Packet] = []
+        by_line: dict[int, Packet] = {}
         for i in candidates:
             row = int(rows[i])
             kind = packet_kind(apps[i], messages[i]) if row == SHED else kinds[row]
             packet = None if kind is None else parse_packet(kind, messages[i], apps[i])
             if packet is not None:
-                at.append(i)
-                packets.append(packet)
+                by_line[i] = packet
+        for i, data in enumerate(structured):
+            if data and i not in by_line:
+                packet = parse_structured(data, msgids[i])
+                if packet is not None:
+                    by_line[i] = packet
+        packets = by_line.values()
         found = pa.StructArray.from_arrays(
             [
                 pa.array([getattr(packet, field.name) for packet in packets], field.type)
@@ -254,12 +264,13 @@ class Processor:
             ],
             fields=list(PACKET),
         )
-        return columns.spread(found, at, len(messages))
+        return columns.spread(found, list(by_line), len(messages))
 
     def _error_lists(self, errors: Sequence[tuple[str, ...]]) -> pa.Array:
-        flat = [reason.encode() for reasons in errors for reason in reasons]
+        flat: list[bytes] = []
         offsets = np.zeros(len(errors) + 1, np.int32)
-        if flat:
+        if any(errors):
+            flat = [reason.encode() for reasons in errors for reason in reasons]
             np.cumsum([len(reasons) for reasons in errors], out=offsets[1:])
         return pa.ListArray.from_arrays(
             pa.array(offsets), self._errors.column(self._errors.codes(flat))

@@ -36,6 +36,7 @@ from pipeline.server import MetricsServer
 from pipeline.sinks import Sink, SinkClosed, SinkFull
 from pipeline.sinks.opening import open_sinks, recover_output
 from pipeline.sockets import listen_tcp
+from pipeline.state import SAVE_EVERY_S, StateError, load_state, save_state
 
 DONE, FAILED = 0, 1
 IDLE_S = 0.25
@@ -73,6 +74,7 @@ class Stream:
         self._rotate = False
         self._watchdog_s = systemd.watchdog_interval_s()
         self._watchdog_due_s = 0.0
+        self._save_due_s = float("inf")
         self._flagged = 0
         self._dropped_here = 0
         self._quiet = False
@@ -97,6 +99,7 @@ class Stream:
             threads=config.threads,
         )
         self.processor = Processor(scorer, Parser(zone_named(config.zone)))
+        self._load_state()
         self.sinks = open_sinks(config, self.processor.schema)
         self.health.set_ready("sink")
         for sink in self.sinks:
@@ -132,6 +135,7 @@ class Stream:
         systemd.notify("STOPPING=1")
         for sink in self.sinks:
             sink.close()
+        self._save_state()
         self._count()
         if self.server is not None:
             self.server.close()
@@ -231,7 +235,7 @@ class Stream:
         """What a loop does between two batches, and while it waits for room on the disk."""
         self.health.beat()
         if self._watchdog_s and time.monotonic() >= self._watchdog_due_s:
-            self._watchdog_due_s = time.monotonic() + self._watchdog_s / 3
+            self._watchdog_due_s = time.monotonic() + self._watchdog_s
             systemd.notify("WATCHDOG=1")
         now_us = time.time_ns() // 1000
         for sink in self.sinks:
@@ -239,6 +243,8 @@ class Stream:
             if self._rotate:
                 sink.rotate()
         self._rotate = False
+        if time.monotonic() >= self._save_due_s:
+            self._save_state()
         self._count()
 
     def _count(self) -> None:
@@ -257,6 +263,26 @@ class Stream:
         metrics.ready.set(not self.health.not_ready())
         if self.processor.scorer is not None:
             metrics.templates.set(self.processor.scorer.table.size)
+
+    def _load_state(self) -> None:
+        if self.config.state_dir is None:
+            return
+        directory = Path(self.config.state_dir)
+        directory.mkdir(parents=True, exist_ok=True)
+        try:
+            load_state(directory, self.processor)
+        except StateError as error:
+            _say(f"{error}; starting afresh")
+        self._save_due_s = time.monotonic() + SAVE_EVERY_S
+
+    def _save_state(self) -> None:
+        if self.config.state_dir is None:
+            return
+        self._save_due_s = time.monotonic() + SAVE_EVERY_S
+        try:
+            save_state(Path(self.config.state_dir), self.processor)
+        except OSError as error:
+            _say(f"state not saved: {error}; it is tried again later")
 
     def _open_metrics(self, inherited: list[socket.socket]) -> None:
         address = self.config.metrics

@@ -114,6 +114,8 @@ class Scorer:
         self._max_keys = max_keys
         self._keys: dict[Key, int] = {}
         self._row_of_text: dict[tuple[str, str], int] = {}
+        self._counted: dict[int, int] = {}
+        """How often templates that are not in the table were seen, by template id."""
         self._clock = 0
 
     @classmethod
@@ -170,6 +172,18 @@ class Scorer:
         table.last_used[rows] = self._clock
         self.calibration.update(table.surprise[rows[::WINDOW_STRIDE]])
 
+    def remembered(self) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+        """Template ids and how often each was seen: those in the table, then those before."""
+        size, rest = self.table.size, self._counted
+        ids = [self.table.template_id[:size], np.fromiter(rest.keys(), np.uint64, len(rest))]
+        seen = [self.table.seen[:size], np.fromiter(rest.values(), np.int64, len(rest))]
+        room = self.table.capacity
+        return np.concatenate(ids)[:room], np.concatenate(seen)[:room]
+
+    def remember(self, counted: dict[int, int]) -> None:
+        """Go on from what `remembered` gave: a template that comes back is not new."""
+        self._counted = counted
+
     def _find(self, app: bytes | None, message: bytes, *, known_only: bool) -> int:
         """The row of a line that the key alone did not find, or SHED."""
         if len(message) > MAX_KEY_BYTES:
@@ -202,7 +216,7 @@ class Scorer:
         table.is_packet[row] = kind is not None
         table.template_id[row] = template_id(*text)
         table.app[row] = self.novelty.code(text[0])
-        table.seen[row] = 0
+        table.seen[row] = self._counted.pop(int(table.template_id[row]), 0)
         table.last_used[row] = self._clock
         self._row_of_text[text] = row
         return row
@@ -242,6 +256,10 @@ class Scorer:
             wanted = max(min(table.capacity // 2, table.capacity - lines), 0)
             order = np.argsort(table.last_used[: table.size], kind="stable")
             kept = np.sort(order[table.size - min(wanted, table.size) :])
+            gone = np.setdiff1d(np.arange(table.size), kept)
+            if len(self._counted) < table.capacity:
+                ids, seen = table.template_id[gone], table.seen[gone]
+                self._counted.update(zip(ids.tolist(), seen.tolist(), strict=True))
             moved = np.full(table.size, _UNKNOWN, np.int64)
             moved[kept] = np.arange(len(kept))
             to = moved.tolist()

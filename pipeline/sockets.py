@@ -77,7 +77,10 @@ def bind_error(
             holder = holder_of(family, proto, port, host)
             why = f"the port is in use by {holder}" if holder else "the port is in use"
         case errno.EACCES:
-            why = "ports below 1024 need CAP_NET_BIND_SERVICE; take a higher port"
+            why = (
+                "ports below 1024 need CAP_NET_BIND_SERVICE, or a socket from systemd; "
+                "or take a higher port"
+            )
         case errno.EADDRNOTAVAIL:
             why = "this machine has no such address"
         case _:

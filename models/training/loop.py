@@ -218,7 +218,11 @@ def schedule(step: int, steps: int, warm_up: float = 0.05) -> float:
 
 
 def _calibrated(model: Raccoon, prepared: Prepared, facts: dict[str, Any]) -> Checkpoint:
-    """Round the table as it ships; fit temperature and reference on the held-out packages."""
+    """Round the table as it ships; take the reference scores from the held-out packages.
+
+    The temperature that fits them is noted, not applied: developers of unseen packages disagree
+    so much that it flattens scores until a strong prior wins every line, on real logs too.
+    """
     with torch.no_grad():
         model.encoder.ngrams.copy_(model.encoder.ngrams.to(torch.bfloat16).float())
     apps = sorted({app.lower() for app in prepared.train.apps} - {""})
@@ -231,7 +235,8 @@ def _calibrated(model: Raccoon, prepared: Prepared, facts: dict[str, Any]) -> Ch
     # Their own shares as the prior: what is fitted is the spread of the likelihoods alone.
     shares = np.bincount(check.severity, minlength=CLASSES) + 0.5
     log_prior = np.log(shares / shares.sum())
-    card.temperature = fit_temperature(scores.log_likelihood, log_prior, check.severity)
+    temperature = fit_temperature(scores.log_likelihood, log_prior, check.severity)
+    facts["held_out_temperature"] = round(temperature, 3)
     rng = np.random.default_rng(0)
     count = min(REFERENCE, len(scores.surprise))
     checkpoint.reference_surprise = np.sort(rng.choice(scores.surprise, count, replace=False))

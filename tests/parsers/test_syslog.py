@@ -42,7 +42,8 @@ PIECES = [
     b" ", b"  ", b":", b"[", b"]", b"<", b">", b"-", b"=", b",", b"\t", b"\n", b"\0", b"\xff",
     b"\xef\xbb\xbf", b"1 ", b"123: ", b"2026 ", b"UTC ", b"INFO ", b"host ", b"app: ", b"a[1] ",
     b"::1 ", b".5", b"+01:00", b"CEF:0|", b"Oct 11 22:14:15 ", b"<34>", b"2026-11-21T10:00:00Z ",
-    b"%ASA-6-302013: ", b'[a b="c"] ', b"last message repeated 3 times", b"Message forwarded from ",
+    b"%ASA-6-302013: ", b'[a b="c"] ', b"last message repeated 3 times",
+    b"Message forwarded from ",
 ]  # fmt: skip
 
 
@@ -87,7 +88,9 @@ def test_parse_is_parse_fields_decoded(data: bytes) -> None:
     assert got.version == fields.version
     assert got.errors == fields.errors
     assert got.structured_data == (fields.structured_data or {})
-    priority = -1 if got.facility is None or got.severity is None else got.facility * 8 + got.severity
+    priority = (
+        -1 if got.facility is None or got.severity is None else got.facility * 8 + got.severity
+    )
     assert priority == fields.priority
     for text, raw in [
         (got.message, fields.message),
@@ -117,7 +120,8 @@ def test_pri_is_facility_and_severity(priority: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "pri", ["<192>", "<999>", "<1000>", "<" + "4" * 400 + ">", "<>", "<034>", "<00>", "<-1>", "<+3>"]
+    "pri",
+    ["<192>", "<999>", "<1000>", "<" + "4" * 400 + ">", "<>", "<034>", "<00>", "<-1>", "<+3>"],
 )
 def test_a_bad_pri_is_no_pri(pri: str) -> None:
     line = f"{pri}Oct 11 22:14:15 host app: text"
@@ -183,13 +187,21 @@ def test_over_long_is_cut_and_said(size: int) -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    [b"\xff", b"a", b"1", b":", b" ", b"[", b"]", b"<", b"%a-", b"a[", b"a:", b"1: ", b"1.", b'"', b"\\",
-     b"[a", b'[a b="c"]', b' b="c"', b"Oct ", b"-", b"a.a.", b"::", b"\xef\xbb\xbf", b"1d", b"*a: "],
+    [b"\xff", b"a", b"1", b":", b" ", b"[", b"]", b"<", b"%a-", b"a[", b"a:", b"1: ", b"1.", b'"',
+     b"\\", b"[a", b'[a b="c"]', b' b="c"', b"Oct ", b"-", b"a.a.", b"::", b"\xef\xbb\xbf", b"1d",
+     b"*a: "],
 )  # fmt: skip
 @pytest.mark.parametrize(
     "header",
-    [b"", b"<34>", b"<34>Oct 11 22:14:15 ", b"<34>Oct 11 22:14:15 host ", b"<34>1 - - - - - ", b"<34>1 "],
-)  # fmt: skip
+    [
+        b"",
+        b"<34>",
+        b"<34>Oct 11 22:14:15 ",
+        b"<34>Oct 11 22:14:15 host ",
+        b"<34>1 - - - - - ",
+        b"<34>1 ",
+    ],
+)
 def test_no_input_takes_forever(header: bytes, piece: bytes) -> None:
     data = (header + piece * MAX_BYTES)[:MAX_BYTES]
     begin = time.monotonic()

@@ -13,7 +13,7 @@ import pytest
 from parsers.syslog import Parser
 from tests.support import shared
 
-CASES: list[dict[str, Any]] = json.loads(shared("vectors/syslog_loose.json").read_text())
+CASES: list[dict[str, Any]] = json.loads(shared("data/vectors/syslog_loose.json").read_text())
 
 _SD_IN_3164 = "RFC 3164 has no structured data: what looks like it is message"
 _BAD_SD = "bad structured data is kept: everything after the header is message, and errors say so"

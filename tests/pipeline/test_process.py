@@ -138,6 +138,22 @@ def test_shed_lines_are_kept_whole_but_unscored(processor: Processor) -> None:
     assert (processor.stats.shed, processor.stats.cache) == (1, 1)
 
 
+def test_a_packet_in_the_structured_data_is_found(processor: Processor) -> None:
+    line = (
+        b"<14>1 2026-11-21T10:00:00Z srx RT_FLOW - RT_FLOW_SESSION_DENY "
+        b'[junos@2636.1.1.1.2.40 source-address="192.0.2.1" source-port="4000" '
+        b'destination-address="198.51.100.2" destination-port="22" protocol-id="6"]'
+    )
+    (row,) = processor.process([frames(line)]).to_pylist()
+    packet = row["packet"]
+    assert (packet["src_ip"], packet["dst_ip"], packet["dst_port"]) == (
+        "192.0.2.1",
+        "198.51.100.2",
+        22,
+    )
+    assert packet["protocol"] == "tcp"
+
+
 def test_without_a_model_everything_is_parsed(processor: Processor) -> None:
     bare = Processor(None).process([frames(b"<13>Nov 21 10:00:00 h app: x", b"\xff")])
     bare.validate(full=True)

@@ -1,0 +1,79 @@
+"""What is kept over a restart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.frames import Frames
+from pipeline.process import Processor
+from pipeline.sample import sample_log
+from pipeline.scorer import Scorer
+from pipeline.state import FILE, StateError, load_state, save_state
+
+LINES = [line for line in sample_log().split(b"\n") if line]
+
+
+@pytest.fixture(scope="module")
+def scorer() -> Scorer:
+    return Scorer.load(dtype="fp32")
+
+
+def frames(lines: list[bytes]) -> list[Frames]:
+    return [Frames("stdin", 1_700_000_000_000_000, lines)]
+
+
+def test_a_restart_goes_on_as_if_there_had_been_none(scorer: Scorer, tmp_path: Path) -> None:
+    half = len(LINES) // 2
+    through = Processor(Scorer(scorer.engine))
+    through.process(frames(LINES[:half]))
+    expected = through.process(frames(LINES[half:]))
+
+    before = Processor(Scorer(scorer.engine))
+    before.process(frames(LINES[:half]))
+    save_state(tmp_path, before)
+    after = Processor(Scorer(scorer.engine))
+    assert load_state(tmp_path, after)
+    found = after.process(frames(LINES[half:]))
+    for name in ("anomaly", "reasons", "predicted_severity"):
+        assert found.column(name).to_pylist() == expected.column(name).to_pylist(), name
+    np.testing.assert_allclose(
+        np.array(found.column("p_value")), np.array(expected.column("p_value")), atol=1e-3
+    )
+
+
+def test_saving_again_keeps_what_has_not_come_back(scorer: Scorer, tmp_path: Path) -> None:
+    first = Processor(Scorer(scorer.engine))
+    first.process(frames(LINES[:500]))
+    save_state(tmp_path, first)
+    second = Processor(Scorer(scorer.engine))
+    load_state(tmp_path, second)
+    second.process(frames(LINES[:3]))
+    save_state(tmp_path, second)
+    third = Processor(Scorer(scorer.engine))
+    load_state(tmp_path, third)
+    assert third.scorer is not None
+    assert first.scorer is not None
+    known = set(third.scorer.remembered()[0].tolist())
+    assert set(first.scorer.remembered()[0].tolist()) <= known
+    assert third.scored_lines == 503
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "not a state"])
+def test_a_damaged_state_is_refused_by_name(scorer: Scorer, tmp_path: Path, damage: str) -> None:
+    processor = Processor(Scorer(scorer.engine))
+    processor.process(frames(LINES[:100]))
+    save_state(tmp_path, processor)
+    path = tmp_path / FILE
+    data = path.read_bytes()
+    path.write_bytes({"truncated": data[:300], "empty": b"", "not a state": b"hello"}[damage])
+    fresh = Processor(Scorer(scorer.engine))
+    with pytest.raises(StateError, match=FILE):
+        load_state(tmp_path, fresh)
+    assert fresh.scored_lines == 0
+
+
+def test_no_state_is_no_error(scorer: Scorer, tmp_path: Path) -> None:
+    assert not load_state(tmp_path, Processor(Scorer(scorer.engine)))
