@@ -18,9 +18,9 @@ REASONS = ("surprise", "new template", "severity")
 
 WARM_LINES = 500
 """Until a stream has shown this many lines every template is new, and that says nothing."""
-RARE = 3
-"""A template is rare the first so many times."""
-EVIDENCE = 1.5
+RARE = 1
+"""A template is rare the first so many times: what goes on is told once, not again and again."""
+EVIDENCE = 0.4
 """Nats of novelty and trouble together from which a rare line is flagged."""
 TROUBLE = 0.3
 """Probability of err or worse, all severities being equally likely, that is called trouble."""
@@ -43,12 +43,12 @@ class Verdict(NamedTuple):
 def occurrences(rows: npt.NDArray[np.int32], seen: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """How often each line's template came before it, in this stream.
 
-    rows: (N,) template of each line. seen: (T,) counts before this batch. Exact up to RARE,
-    beyond it any number ≥ RARE.
+    rows: (N,) template of each line. seen: (T,) counts before this batch. Exact for the first
+    and the second time, which is all that rarity and novelty ask; beyond it, any number > 1.
     """
     before = seen[rows]
     in_batch: dict[int, int] = {}
-    for i in np.flatnonzero(before < RARE).tolist():
+    for i in np.flatnonzero(before <= 1).tolist():
         row = int(rows[i])
         count = in_batch.get(row, 0)
         in_batch[row] = count + 1
@@ -78,9 +78,8 @@ def judge(
     alarm = (declared >= 0) & (declared <= CRIT)
     evidence = novelty + np.log(trouble / (1 - trouble))
     strange = (p_value <= SURPRISE_P) & (novelty >= SURPRISE_NATS)
-    critical = alarm | (likelihood[:, : CRIT + 1].sum(axis=1) >= 0.5)
-    anomaly = (new & ((evidence >= EVIDENCE) | strange | alarm)) | (rare & critical)
-    reasons = [p_value <= 10 * SURPRISE_P, new, alarm | critical | (trouble >= TROUBLE)]
+    anomaly = (new & ((evidence >= EVIDENCE) | strange)) | (rare & alarm)
+    reasons = [p_value <= 10 * SURPRISE_P, new, alarm | (trouble >= TROUBLE)]
     return Verdict(anomaly, np.stack(reasons, axis=1) & anomaly[:, None])
 
 

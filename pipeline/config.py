@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -53,8 +54,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Time zone of stamps that name none (IANA name)."""
 
 
-def zone_named(name: str, option: str = "--zone") -> ZoneInfo:
+def zone_named(name: str, option: str = "--zone") -> tzinfo:
     """The time zone of that IANA name; raises ConfigError."""
+    if name == "UTC":
+        return UTC  # the parser has a short cut for it
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:

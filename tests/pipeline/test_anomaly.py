@@ -55,16 +55,15 @@ def test_neither_rarity_nor_trouble_alone_is_an_anomaly() -> None:
 
 
 def test_what_a_program_never_says_weighs_more_than_what_it_might() -> None:
-    doubtful = sure(3, 0.4)
+    doubtful = sure(3, 0.2)
     assert one(novelty=4.0, likelihood=doubtful) is not None
     assert one(novelty=0.2, likelihood=doubtful) is None
     assert one(novelty=0.2, p=0.0001) is None, "it says something new all the time"
 
 
-def test_a_cold_stream_flags_what_is_critical_only() -> None:
-    assert one(position=0, likelihood=ERR) is None
+def test_a_cold_stream_flags_what_is_declared_critical_only() -> None:
+    assert one(position=0, likelihood=CRIT) is None
     assert one(position=0, p=0.0001) is None
-    assert one(position=0, likelihood=CRIT) == ["severity"]
     assert one(position=0, declared=2) == ["severity"]
     assert one(position=0, declared=0, before=RARE) is None
 
@@ -84,12 +83,11 @@ def test_reasons_are_empty_where_nothing_is_flagged() -> None:
 
 
 def test_occurrences_count_before_and_inside_the_batch() -> None:
-    seen = np.array([0, 2, 100], np.int64)
+    seen = np.array([0, 1, 100], np.int64)
     rows = np.array([0, 1, 0, 2, 1, 0, 0], np.int32)
     counted = occurrences(rows, seen).tolist()
-    assert counted[:3] == [0, 2, 1]
-    assert counted[3] >= RARE
-    assert counted[4:] == [3, 2, 3]
+    assert counted[:3] == [0, 1, 1], "exact for the first and the second time"
+    assert min(counted[3:]) > 1
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6)), max_size=80), st.integers(1, 20))
