@@ -30,7 +30,7 @@ class Calibration:
         return self._size
 
     def window(self) -> Floats:
-        """(n,) the scores in the window, oldest first; a Calibration made of them goes on alike."""
+        """(n,) the scores in the window, oldest first: what a Calibration goes on from."""
         if self._size < len(self._window):
             return self._window[: self._size].copy()
         return np.roll(self._window, -self._next)

@@ -38,8 +38,16 @@ class Product(nn.Linear):
     The residual stream and the norms stay fp32; in bf16 only the products are rounded.
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        return functional.linear(x.to(self.weight.dtype), self.weight, self.bias).float()
+    def forward(self, x: Tensor) -> Tensor:  # (T, in) → (T, out)
+        if self.weight.dtype == x.dtype:
+            return functional.linear(x, self.weight, self.bias)
+        # oneDNN prepares a bf16 product anew for each number of rows, at a cost near the
+        # product's own: rounded up, the row counts are few and stay prepared.
+        rows = len(x)
+        granule = max(16, 1 << max(0, rows.bit_length() - 4))
+        narrow = x.new_zeros((-(-rows // granule) * granule, x.shape[1]), dtype=self.weight.dtype)
+        narrow[:rows] = x
+        return functional.linear(narrow, self.weight, self.bias)[:rows].float()
 
 
 class Block(nn.Module):
