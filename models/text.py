@@ -80,6 +80,23 @@ _OWN_STAMP: Final = re.compile(
     re.ASCII,
 )
 
+# What varies though it is made of letters. A request's path, referer and agent:
+_REQUEST: Final = re.compile(
+    r'"([A-Z]{3,10}) [^"]* (HTTP/\d(?:\.\d)?" \d{3} )(?:\d+|-)(?: "[^"]*" "[^"]*")?'
+)
+# The name of a user, but for root, whose name matters:
+_USER: Final = re.compile(
+    r"((?:[Ii]nvalid|[Ii]llegal|authenticating|for|of|by|from) user "
+    r"|(?:Accepted|Failed) [\w/-]+ for |\) by (?=\w+\(uid)"
+    r"|\b(?:r?user|logname|acct|uname|username)=\"?|^\s*(?=[\w.-]+ : (?:TTY=|user NOT|\d+ inc)))"
+    r"(?!root\b|unknown\b|invalid\b)[\w.@$+-]+"
+)
+_COMMAND: Final = re.compile(r"(?<=; COMMAND=).*")
+# The queue id that a mail server begins its line with:
+_QUEUE_ID: Final = re.compile(
+    r"^(?:[0-9A-F]{6,15}|(?=\D*\d)[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{10,20})(?=: )"
+)
+
 _H: Final = r"[0-9A-Fa-f]{1,4}"
 _MASK: Final = re.compile(
     r"(?P<url>[A-Za-z][A-Za-z0-9+.-]{1,12}://(?:\[[\w:.]+\])?[^\s\"'<>)\]}|]+)"
@@ -90,8 +107,8 @@ _MASK: Final = re.compile(
     r"|(?P<uuid>(?<!\w)[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?!\w))"
     r"|(?P<mac>(?<![\w:])(?:[0-9A-Fa-f]{2}[:-]){5,}[0-9A-Fa-f]{2}(?!\w))"
     rf"|(?P<ip>(?<![\w.])\d+\.\d+\.\d+\.\d+(?:[:/]\d+)?(?![\w.]*\.\w)"
-    rf"|(?<![\w:])(?:(?:{_H}:){{7}}{_H}(?::\d+)?"
-    rf"|(?:{_H}(?::{_H}){{0,6}})?::(?:{_H}(?::{_H}){{0,6}})?)(?:%\w+)?(?![\w:]))"
+    rf"|(?<!\w)(?<![0-9A-Fa-f:]:)(?:(?:{_H}:){{7}}{_H}(?::\d+)?"
+    rf"|(?:{_H}(?::{_H}){{0,6}})?::(?:{_H}(?::{_H}){{0,6}})?)(?:%\w+)?(?!\w|:[\w:]))"
     r"|(?P<path>(?<![\w.)/<>\]\ue000-\ue009])[.~]{0,2}/(?!\d+\.\d+\.)[\w.~%@+$-][^\s\"'<>()\[\]{}|,;:&]*"
     r"|\b[A-Za-z]:\\[^\s\"'<>|,;]+)"
     r"|(?P<host>(?<![\w.-])[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\."
@@ -172,6 +189,13 @@ def canonical(message: str) -> str:
     own_stamp = _OWN_STAMP.match(message)
     if own_stamp is not None:
         message = message[own_stamp.end() :]
+    message = _QUEUE_ID.sub("<hex>", message)
+    if "; COMMAND=" in message:
+        message = _COMMAND.sub("<command>", message)
+    if "user" in message or " for " in message or " : " in message or "=" in message:
+        message = _USER.sub(r"\1<user>", message)
+    if " HTTP/" in message:
+        message = _REQUEST.sub(r'"\1 <path> \2<num>', message)
     family = _family(message.encode("utf-8", "replace"))
     slots = 0
     if family is not None:

@@ -7,11 +7,11 @@ FAILED, USAGE = 1, 2
 
 def exit_code(error: Exception) -> int | None:
     """2 for a bad option, 1 for a file, port or checkpoint that cannot be used; None: a fault."""
+    from models.errors import CheckpointError, CorpusError, StateError
     from pipeline.config import ConfigError
 
     if isinstance(error, ConfigError):
         return USAGE
-    if isinstance(error, OSError):
-        return FAILED
-    # Known by its name: its module brings torch, which a wrong flag must not wait for.
-    return FAILED if type(error).__name__ == "CheckpointError" else None
+    return (
+        FAILED if isinstance(error, CheckpointError | CorpusError | StateError | OSError) else None
+    )

@@ -168,7 +168,12 @@ class Processor:
         ]
         before = anomaly.occurrences(at, table.seen)
         novelty = np.zeros(len(rows))
-        novelty[scored] = scorer.novelty.observe(table.app[rows[scored]], before[scored])
+        # A packet to one more port is a line of the kernel's, but no new thing that it says.
+        packet = table.is_packet[at]
+        novelty[scored] = scorer.novelty.observe(
+            table.app[rows[scored]], np.where(packet, 2, before)[scored]
+        )
+        novelty[packet] = 0.0
         verdict = anomaly.judge(
             position=self.scored_lines + np.cumsum(scored) - 1,
             before=before,

@@ -9,6 +9,7 @@ as significant slots, so that "exited with code 0" and "code 1" are two template
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from models.precision import DType
 
 DIGITS = b"0123456789"
+_RUN = re.compile(rb"[0-9]+")
 MAX_KEY_BYTES = 1024
 """Longer messages are known by their beginning: bounded memory against hostile input."""
 MODEL_SLICE = 256
@@ -190,7 +192,9 @@ class Scorer:
             message = message[:MAX_KEY_BYTES]
         stem = message.translate(None, DIGITS)
         slots = significant_slots(message)
-        slotted = bool(slots) or self._keys.get((app, stem)) == _SLOTTED
+        seen = self._keys.get((app, stem), _UNKNOWN)
+        # "code 5000" has no slot, but "code 5" has, and is of the same stem: the letters decide.
+        slotted = bool(slots or seen == _SLOTTED or significant_slots(_RUN.sub(b"1", message)))
         key: Key = (app, stem, slots) if slotted else (app, stem)
         row = self._keys.get(key, _UNKNOWN)
         if row >= 0 or known_only:

@@ -19,7 +19,7 @@ MAY_IMPORT = {
 ALLOWED_IN_PARSERS = {"msgspec"}
 TORCH_BORDERS = {"pipeline/scorer.py", "pipeline/cli_train.py"}
 """The only modules of the pipeline that may reach for torch's side of models, and lazily."""
-TORCH_FREE_MODELS = {"models.text", "models.calibration"}
+TORCH_FREE_MODELS = {"models.text", "models.calibration", "models.errors"}
 
 
 def modules(package: str) -> list[Path]:

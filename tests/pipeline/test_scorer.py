@@ -33,6 +33,7 @@ APART = [
     (b'"GET /a HTTP/1.1" 200 5', b'"GET /a HTTP/1.1" 500 5'),
     (b"IN=eth0 OUT= PROTO=TCP SPT=1 DPT=22", b"IN=eth0 OUT= PROTO=TCP SPT=1 DPT=3306"),
     (b"connection opened", b"connection closed"),
+    (b"exited with code 5000", b"exited with code 5"),
 ]
 
 
