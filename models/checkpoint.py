@@ -23,8 +23,12 @@ from models.errors import CheckpointError as CheckpointError
 from models.raccoon import CLASSES, Architecture, Raccoon
 
 SCHEMA = "ltt-stream/raccoon/1"
-EMISSION_PRIOR = (0.001, 0.001, 0.004, 0.05, 0.12, 0.10, 0.70, 0.024)
-"""Severities that running machines emit, emerg … debug: mostly info, little debug."""
+EMISSION_PRIOR = (0.007, 0.007, 0.018, 0.09, 0.165, 0.145, 0.51, 0.058)
+"""Severities that running machines emit, emerg … debug: mostly info, little debug.
+
+Machines that were counted emit info 70 % of the time; that prior, raised to the power 0.65 and
+normalised, leaves room for what a machine in trouble says.
+"""
 _REFERENCE = "reference_surprise"
 
 
