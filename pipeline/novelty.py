@@ -3,7 +3,8 @@
 A program that has said the same ten things a thousand times says an eleventh with a small
 probability; one that says something new all day long, with a large one. Good (1953), after
 Turing: the probability that the next line is of a template never seen is about n₁ / n, where n
-lines were seen and n₁ templates exactly once.
+lines were seen and n₁ templates exactly once. Of a program that was hardly heard yet, the whole stream's
+probability is the guess.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ import numpy.typing as npt
 
 MAX_APPS = 1 << 14
 """Programs counted apart; all further ones share one count."""
+
+GUESS_LINES = 2.0
+"""The guess weighs as much as so many lines of the program itself."""
 
 Counts = npt.NDArray[np.int64]
 
@@ -57,6 +61,7 @@ class Novelty:
         if not change.any() and before.size and before.min() > 1:
             self._lines += np.bincount(apps, minlength=MAX_APPS)
             return np.zeros(len(apps))
+        all_lines_before, all_once_before = self._lines.sum(), self._once.sum()
         order = np.argsort(apps, kind="stable")
         grouped = apps[order]
         starts = np.flatnonzero(np.r_[True, grouped[1:] != grouped[:-1]]) if len(apps) else order
@@ -70,6 +75,10 @@ class Novelty:
         once[order] = self._once[grouped] + running
         self._lines += np.bincount(apps, minlength=MAX_APPS)
         np.add.at(self._once, apps, change)
-        # One line and one template of grace: a program that was never heard is no certainty.
-        nats: npt.NDArray[np.float64] = np.log((lines + 2) / (np.maximum(once, 0) + 1))
+        all_lines = all_lines_before + np.arange(len(apps))
+        all_once = all_once_before + np.cumsum(change) - change
+        guess = (np.maximum(all_once, 0) + 1) / (all_lines + 2)
+        nats: npt.NDArray[np.float64] = np.log(
+            (lines + GUESS_LINES) / (np.maximum(once, 0) + GUESS_LINES * guess)
+        )
         return nats

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline import anomaly
 from pipeline.anomaly import RARE, WARM_LINES, judge, names, occurrences
-from pipeline.novelty import MAX_APPS, Novelty
+from pipeline.novelty import GUESS_LINES, MAX_APPS, Novelty
 
 
 def sure(severity: int, probability: float = 0.9) -> npt.NDArray[np.float32]:
@@ -100,7 +100,9 @@ def test_novelty_is_good_turing_line_by_line(lines: list[tuple[int, int]], batch
         before, expected = [], []
         for app, template in part:
             of_app = [count for (a, _), count in seen.items() if a == app]
-            expected.append(np.log((sum(of_app) + 2) / (of_app.count(1) + 1)))
+            guess = (list(seen.values()).count(1) + 1) / (sum(seen.values()) + 2)
+            once = of_app.count(1) + GUESS_LINES * guess
+            expected.append(np.log((sum(of_app) + GUESS_LINES) / once))
             before.append(seen.get((app, template), 0))
             seen[app, template] = before[-1] + 1
         found = novelty.observe(
