@@ -3,8 +3,8 @@
 A program that has said the same ten things a thousand times says an eleventh with a small
 probability; one that says something new all day long, with a large one. Good (1953), after
 Turing: the probability that the next line is of a template never seen is about n₁ / n, where n
-lines were seen and n₁ templates exactly once. Of a program that was hardly heard yet, the whole stream's
-probability is the guess.
+lines were seen and n₁ templates exactly once. Of a program that was hardly heard yet, the whole
+stream's probability is the guess.
 """
 
 from __future__ import annotations
