@@ -25,6 +25,7 @@ class Calibration:
         self._size = len(seed)
         self._next = len(seed) % window
         self._sorted: Floats | None = None
+        self._unsorted = 0
 
     def __len__(self) -> int:
         return self._size
@@ -36,12 +37,17 @@ class Calibration:
         return np.roll(self._window, -self._next)
 
     def p_values(self, scores: npt.ArrayLike) -> Floats:
-        """(N,) scores, higher is stranger → (N,) p-values in (0, 1]; the window stays as it is."""
+        """(N,) scores, higher is stranger → (N,) p-values in (0, 1]; the window stays as it is.
+
+        The newest few scores (1/16 of the window at most) may not count yet: sorting the window
+        for each batch would cost more than the batch.
+        """
         asked = np.asarray(scores, np.float32)
-        if self._sorted is None:
+        if self._sorted is None or self._unsorted * 16 > self._size:
             self._sorted = np.sort(self._window[: self._size])
+            self._unsorted = 0
         below = np.searchsorted(self._sorted, asked, side="left")
-        p = (1 + self._size - below) / (self._size + 1)
+        p = (1 + len(self._sorted) - below) / (len(self._sorted) + 1)
         return np.where(np.isnan(asked), 1.0, p).astype(np.float32)
 
     def update(self, scores: npt.ArrayLike) -> None:
@@ -53,7 +59,7 @@ class Calibration:
         self._window[places] = new
         self._next = int(places[-1] + 1) % len(self._window)
         self._size = min(self._size + len(new), len(self._window))
-        self._sorted = None
+        self._unsorted += len(new)
 
 
 def _finite(scores: npt.ArrayLike) -> Floats:

@@ -9,6 +9,7 @@ keys give equal canonical text) is measured in tests/models/test_text.py.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 MAX_TOKENS: Final = 64
@@ -50,6 +51,17 @@ class _Family(NamedTuple):
     @classmethod
     def of(cls, pattern: str, *, ports: bool) -> _Family:
         return cls(re.compile(pattern.encode("ascii")), re.compile(pattern, re.ASCII), ports)
+
+    def read(self, message: bytes) -> tuple[bytes, ...]:
+        """The slots of a message of this family."""
+        if not self.ports:
+            return tuple(self.data.findall(message))
+        return tuple(
+            [
+                code or (port if port in WELL_KNOWN_PORTS else _OTHER_PORT)
+                for port, code in self.data.findall(message)
+            ]
+        )
 
 
 _FIREWALLS: Final = tuple(
@@ -133,16 +145,13 @@ def significant_slots(message: bytes) -> tuple[bytes, ...]:
     bucket for ports that are not well known), severity and number of a Cisco message.
     """
     family = _family(message)
-    if family is None:
-        return ()
-    if not family.ports:
-        return tuple(family.data.findall(message))
-    return tuple(
-        [
-            code or (port if port in WELL_KNOWN_PORTS else _OTHER_PORT)
-            for port, code in family.data.findall(message)
-        ]
-    )
+    return () if family is None else family.read(message)
+
+
+def slot_reader(message: bytes) -> Callable[[bytes], tuple[bytes, ...]] | None:
+    """`significant_slots` for all messages with the same letters, and faster; None: no slots."""
+    family = _family(message)
+    return None if family is None else family.read
 
 
 def may_have_slots(message: bytes) -> bool:

@@ -59,7 +59,7 @@ def cli() -> None:
 )
 @click.option("--state-dir", metavar="DIR", help="What is kept between runs.")
 @click.option("--metrics", metavar="HOST:PORT", help="Serve /metrics, /healthz and /readyz.")
-@click.option("--batch-lines", type=int, metavar="N", help="Lines in a batch at most.  [4096]")
+@click.option("--batch-lines", type=int, metavar="N", help="Lines in a batch at most.  [16384]")
 @click.option(
     "--batch-delay-s", type=float, metavar="S", help="A line waits at most so long.  [0.1]"
 )

@@ -42,7 +42,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     state_dir: str | None = None
     metrics: str | None = None
     """HOST:PORT of /metrics, /healthz and /readyz."""
-    batch_lines: Annotated[int, Meta(ge=1, le=1_000_000)] = 4096
+    batch_lines: Annotated[int, Meta(ge=1, le=32_768)] = 16_384
     batch_delay_s: Annotated[float, Meta(ge=0.0, le=60.0)] = 0.1
     queue_lines: Annotated[int, Meta(ge=2)] = 131_072
     learn: bool = False

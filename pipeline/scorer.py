@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.calibration import Calibration
-from models.text import canonical, significant_slots
+from models.text import canonical, slot_reader
 from parsers.firewall import Kind, packet_kind
 from pipeline.novelty import Novelty
 
@@ -35,7 +35,10 @@ MODEL_SLICE = 256
 WINDOW_STRIDE = 8
 """Each 8th line of a batch enters the calibration window: enough to follow the stream."""
 
-Key = tuple[bytes | None, bytes] | tuple[bytes | None, bytes, tuple[bytes, ...]]
+Stem = tuple[bytes | None, bytes]
+"""A line's program and its message without digits."""
+Key = Stem | tuple[bytes | None, bytes, tuple[bytes, ...]]
+"""A stem, with the values of its significant slots where it may have some."""
 
 _UNKNOWN = -1
 _SLOTTED = -2
@@ -115,6 +118,8 @@ class Scorer:
         self.table = TemplateTable(max_templates, engine.latent_dim)
         self._max_keys = max_keys
         self._keys: dict[Key, int] = {}
+        self._slots: dict[Stem, Callable[[bytes], tuple[bytes, ...]]] = {}
+        """Reads the significant slots, of the stems that have some."""
         self._row_of_text: dict[tuple[str, str], int] = {}
         self._counted: dict[int, int] = {}
         """How often templates that are not in the table were seen, by template id."""
@@ -190,24 +195,30 @@ class Scorer:
         """The row of a line that the key alone did not find, or SHED."""
         if len(message) > MAX_KEY_BYTES:
             message = message[:MAX_KEY_BYTES]
-        stem = message.translate(None, DIGITS)
-        slots = significant_slots(message)
-        seen = self._keys.get((app, stem), _UNKNOWN)
-        # "code 5000" has no slot, but "code 5" has, and is of the same stem: the letters decide.
-        slotted = bool(slots or seen == _SLOTTED or significant_slots(_RUN.sub(b"1", message)))
-        key: Key = (app, stem, slots) if slotted else (app, stem)
-        row = self._keys.get(key, _UNKNOWN)
+        stem = (app, message.translate(None, DIGITS))
+        row = self._keys.get(stem, _UNKNOWN)
+        key: Key = stem
+        if row == _SLOTTED:
+            key = (*stem, self._slots[stem](message))
+            row = self._keys.get(key, _UNKNOWN)
         if row >= 0 or known_only:
             return max(row, SHED)
+        if key is stem:
+            read = slot_reader(message)
+            # "code 5000" has no slot, but "code 5" has, and is of the same stem.
+            if read is not None and (read(message) or read(_RUN.sub(b"1", message))):
+                self._slots[stem] = read
+                self._keys[stem] = _SLOTTED
+                key = (*stem, read(message))
         text = (
             "" if app is None else app.decode("utf-8", "backslashreplace"),
             canonical(message.decode("utf-8", "backslashreplace")),
         )
         known = self._row_of_text.get(text)
         if known is None:
+            if self.table.size == self.table.capacity:
+                return SHED
             known = self._add(text, packet_kind(app, message))
-        if slotted:
-            self._keys[app, stem] = _SLOTTED
         self._keys[key] = known
         return known
 
@@ -275,8 +286,9 @@ class Scorer:
                 if row == _SLOTTED or to[row] >= 0
             }
         if len(self._keys) + 2 * lines > self._max_keys:
-            kept_keys = list(self._keys.items())[len(self._keys) // 2 :]
-            self._keys = dict(kept_keys)
+            # The older half goes; what is still in use comes back at the price of a miss.
+            self._keys = dict(list(self._keys.items())[len(self._keys) // 2 :])
+            self._slots = {stem: read for stem, read in self._slots.items() if stem in self._keys}
 
 
 def template_id(app_name: str, text: str) -> int:
