@@ -15,12 +15,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from parsers.fields import StructuredData
-from parsers.firewall import Packet, packet_kind, parse_packet, parse_structured
 from parsers.syslog import Parser
 from pipeline import anomaly, columns
 from pipeline.columns import Vocabulary
 from pipeline.frames import Frames
-from pipeline.schema import PACKET, STRUCTURED_DATA, schema
+from pipeline.packets import packet_column
+from pipeline.schema import STRUCTURED_DATA, schema
 from pipeline.scorer import SHED, Scorer, never
 
 
@@ -135,7 +135,8 @@ class Processor:
             assessment = self.assess(apps, messages, declared, overloaded=overloaded)
             rows = assessment.rows
             column |= self._score_columns(assessment)
-        column["packet"] = self._packets(apps, messages, rows, structured, msgids)
+        table = None if self.scorer is None else self.scorer.table
+        column["packet"] = packet_column(apps, messages, rows, table, structured, msgids)
         self.stats = self.stats._replace(malformed=_malformed(frames, errors))
         return pa.RecordBatch.from_arrays(
             [column[name] for name in self.schema.names], schema=self.schema
@@ -234,42 +235,6 @@ class Processor:
             "scored": pa.array(no),
             "model_version": self._versions.column(np.repeat(self._versions.codes([b""]), n)),
         }
-
-    def _packets(
-        self,
-        apps: Sequence[bytes | None],
-        messages: Sequence[bytes],
-        rows: npt.NDArray[np.int32],
-        structured: Sequence[StructuredData | None],
-        msgids: Sequence[bytes | None],
-    ) -> pa.Array:
-        """The packet of each firewall line; which format it is, the template knows."""
-        kinds = self.scorer.table.packet_kinds if self.scorer else []
-        candidates: list[int] = np.flatnonzero(rows == SHED).tolist()
-        if self.scorer:
-            of_template = self.scorer.table.is_packet[rows] & (rows != SHED)
-            candidates += np.flatnonzero(of_template).tolist()
-        by_line: dict[int, Packet] = {}
-        for i in candidates:
-            row = int(rows[i])
-            kind = packet_kind(apps[i], messages[i]) if row == SHED else kinds[row]
-            packet = None if kind is None else parse_packet(kind, messages[i], apps[i])
-            if packet is not None:
-                by_line[i] = packet
-        for i, data in enumerate(structured):
-            if data and i not in by_line:
-                packet = parse_structured(data, msgids[i])
-                if packet is not None:
-                    by_line[i] = packet
-        packets = by_line.values()
-        found = pa.StructArray.from_arrays(
-            [
-                pa.array([getattr(packet, field.name) for packet in packets], field.type)
-                for field in PACKET
-            ],
-            fields=list(PACKET),
-        )
-        return columns.spread(found, list(by_line), len(messages))
 
     def _error_lists(self, errors: Sequence[tuple[str, ...]]) -> pa.Array:
         flat: list[bytes] = []

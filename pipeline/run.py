@@ -18,17 +18,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-import numpy as np
 import pyarrow as pa
 
 from parsers.syslog import Parser
 from pipeline import __version__, systemd
-from pipeline.anomaly import REASONS
+from pipeline.accounting import Accounting
 from pipeline.batcher import FrameQueue
 from pipeline.config import Config, zone_named
 from pipeline.frames import Frames
 from pipeline.health import Health
-from pipeline.metrics import SEVERITIES, Metrics
+from pipeline.metrics import Metrics
 from pipeline.process import Processor
 from pipeline.receivers import Receiver, open_receivers
 from pipeline.scorer import Scorer
@@ -41,7 +40,6 @@ from pipeline.state import SAVE_EVERY_S, StateError, load_state, save_state
 DONE, FAILED = 0, 1
 IDLE_S = 0.25
 """How often an idle loop looks at its chores: watchdog, rotation, gauges."""
-DROP_REASONS = ("queue_full", "disk_full", "shutdown", "stdout_closed")
 FULL_RETRY_S = 0.5
 """How often a full disk is tried again."""
 
@@ -66,6 +64,7 @@ class Stream:
         self.metrics = Metrics()
         self.health = Health()
         self.queue = FrameQueue(config.queue_lines)
+        self.books = Accounting(self.metrics, self.queue)
         self.receivers: list[Receiver] = []
         self.sinks: list[Sink] = []
         self.processor: Processor
@@ -75,8 +74,6 @@ class Stream:
         self._watchdog_s = systemd.watchdog_interval_s()
         self._watchdog_due_s = 0.0
         self._save_due_s = float("inf")
-        self._flagged = 0
-        self._dropped_here = 0
         self._quiet = False
 
     def startup(self) -> None:
@@ -89,7 +86,7 @@ class Stream:
         recover_output(config, _say)
         self.receivers = open_receivers(config.listen, datagrams)
         for receiver in self.receivers:
-            self.metrics.open_source(receiver.source, DROP_REASONS)
+            self.books.open_source(receiver.source)
             # Receiving starts before the model is loaded: the queue holds what comes meanwhile.
             receiver.start(self.queue)
         self.health.set_ready("sockets")
@@ -102,9 +99,7 @@ class Stream:
         self._load_state()
         self.sinks = open_sinks(config, self.processor.schema)
         self.health.set_ready("sink")
-        for sink in self.sinks:
-            self.metrics.add(self.metrics.written_messages_total, 0, sink.name)
-        self.metrics.add_counts(self.metrics.anomalies_total, dict.fromkeys(REASONS, 0))
+        self.books.open_sinks(self.sinks)
         self.metrics.set_model(scorer.model_version, scorer.engine.dtype)
         self.health.set_ready("model")
         self._greet(scorer)
@@ -136,10 +131,11 @@ class Stream:
         for sink in self.sinks:
             sink.close()
         self._save_state()
-        self._count()
+        self.books.update(self.receivers, ready=not self.health.not_ready())
         if self.server is not None:
             self.server.close()
-        self._farewell()
+        if not self._quiet:
+            _say(self.books.summary())
         errors = [receiver.error for receiver in self.receivers if receiver.error]
         for error in errors:
             _say(error)
@@ -169,31 +165,15 @@ class Stream:
 
     def _batch(self, frames: list[Frames]) -> None:
         if not self.sinks:
-            self._drop(frames, "stdout_closed")
+            self.books.dropped(frames, "stdout_closed")
             return
         started_s = time.perf_counter()
         batch = self.processor.process(frames, overloaded=lambda: self.queue.overloaded)
         processed_s = time.perf_counter()
+        self.books.processed(self.processor, batch.num_rows, processed_s - started_s)
         for sink in list(self.sinks):
             self._write(sink, batch, frames)
-        written_s = time.perf_counter()
-        metrics, stats = self.metrics, self.processor.stats
-        received_us = np.repeat([f.received_us for f in frames], [len(f.data) for f in frames])
-        metrics.latency_seconds.observe_many((time.time_ns() // 1000 - received_us) / 1e6)
-        metrics.stage_duration_seconds.labels("process").observe(processed_s - started_s)
-        metrics.stage_duration_seconds.labels("write").observe(written_s - processed_s)
-        metrics.batch_messages.observe(batch.num_rows)
-        metrics.add_counts(metrics.malformed_messages_total, stats.malformed)
-        metrics.add_counts(
-            metrics.scored_messages_total,
-            {"cache": stats.cache, "model": stats.model, "shed": stats.shed},
-        )
-        metrics.add_counts(
-            metrics.predicted_severity_total,
-            dict(zip(SEVERITIES, stats.severities.tolist(), strict=True)),
-        )
-        metrics.add_counts(metrics.anomalies_total, stats.anomalies)
-        self._flagged += stats.flagged
+        self.books.finished(frames, time.perf_counter() - processed_s)
 
     def _write(self, sink: Sink, batch: pa.RecordBatch, frames: list[Frames]) -> None:
         """Write, waiting for room where there is none; the lines are counted either way."""
@@ -206,7 +186,7 @@ class Stream:
                     self.health.set_not_ready("sink", str(error))
                     _say(f"{error}: waiting for room")
                 if self._stopping:
-                    self._drop(frames, "disk_full")
+                    self.books.dropped(frames, "disk_full")
                     return
                 self._chores()
                 # A signal wakes this sleep late by at most its length; that is soon enough.
@@ -216,7 +196,7 @@ class Stream:
                 self.sinks.remove(sink)
                 self._stopping = self._quiet = True
                 if not self.sinks:
-                    self._drop(frames, "stdout_closed")
+                    self.books.dropped(frames, "stdout_closed")
                 return
             else:
                 break
@@ -224,12 +204,7 @@ class Stream:
             self.queue.stall_reason = None
             self.health.set_ready("sink")
             _say("there is room again: going on")
-        self.metrics.add(self.metrics.written_messages_total, batch.num_rows, sink.name)
-
-    def _drop(self, frames: list[Frames], reason: str) -> None:
-        for f in frames:
-            self._dropped_here += len(f.data)
-            self.metrics.add(self.metrics.dropped_messages_total, len(f.data), f.source, reason)
+        self.books.written(sink, batch.num_rows)
 
     def _chores(self) -> None:
         """What a loop does between two batches, and while it waits for room on the disk."""
@@ -245,24 +220,7 @@ class Stream:
         self._rotate = False
         if time.monotonic() >= self._save_due_s:
             self._save_state()
-        self._count()
-
-    def _count(self) -> None:
-        """Bring the counters that others keep up to date."""
-        metrics, queue = self.metrics, self.queue
-        for source, lines in list(queue.received.items()):
-            metrics.advance(metrics.received_messages_total, lines, source)
-            metrics.advance(metrics.received_bytes_total, queue.received_bytes[source], source)
-        for (source, reason), lines in list(queue.dropped.items()):
-            metrics.advance(metrics.dropped_messages_total, lines, source, reason)
-        for receiver in self.receivers:
-            metrics.advance(
-                metrics.kernel_dropped_datagrams_total, receiver.kernel_dropped, receiver.source
-            )
-        metrics.queue_messages.set(queue.lines)
-        metrics.ready.set(not self.health.not_ready())
-        if self.processor.scorer is not None:
-            metrics.templates.set(self.processor.scorer.table.size)
+        self.books.update(self.receivers, ready=not self.health.not_ready())
 
     def _load_state(self) -> None:
         if self.config.state_dir is None:
@@ -292,7 +250,6 @@ class Stream:
             listener = listen_tcp(address)
         else:
             return
-        self.metrics.queue_capacity_messages.set(self.queue.max_lines)
         self.server = MetricsServer(listener, self.metrics.registry, self.health)
         self.server.start()
 
@@ -309,16 +266,6 @@ class Stream:
         )
         if sources == "stdin":
             _say("type or paste log lines, end with Ctrl-D; or pipe a log in")
-
-    def _farewell(self) -> None:
-        if self._quiet:
-            return
-        received = sum(self.queue.received.values())
-        dropped = sum(self.queue.dropped.values()) + self._dropped_here
-        _say(
-            f"{received:,} lines in, {received - dropped:,} out, {dropped:,} dropped, "
-            f"{self._flagged:,} flagged"
-        )
 
 
 def _say(text: str) -> None:

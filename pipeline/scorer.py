@@ -8,7 +8,6 @@ as significant slots, so that "exited with code 0" and "code 1" are two template
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from models.calibration import Calibration
 from models.text import canonical, slot_reader
 from parsers.firewall import Kind, packet_kind
 from pipeline.novelty import Novelty
+from pipeline.templates import TemplateTable, template_id
 
 if TYPE_CHECKING:
     from models.inference import Engine
@@ -61,43 +61,6 @@ class Resolved(NamedTuple):
     """(N,) row of each line's template; SHED where the model was shed."""
     new: npt.NDArray[np.int32]
     """Rows that the model was asked for now."""
-
-
-class TemplateTable:
-    """What is known of each template, one array a column, all of one bounded capacity."""
-
-    def __init__(self, capacity: int, latent_dim: int) -> None:
-        self.capacity = capacity
-        self.size = 0
-        self.latent = np.zeros((capacity, latent_dim), np.float32)  # (T, D)
-        self.surprise = np.zeros(capacity, np.float32)
-        self.probability = np.zeros((capacity, 8), np.float32)  # (T, 8)
-        self.likelihood = np.zeros((capacity, 8), np.float32)  # (T, 8)
-        """Probabilities, were all severities equally frequent."""
-        self.severity = np.zeros(capacity, np.uint8)
-        self.confidence = np.zeros(capacity, np.float32)
-        self.template_id = np.zeros(capacity, np.uint64)
-        self.app = np.zeros(capacity, np.int32)
-        """The program, as `Scorer.novelty` numbers it."""
-        self.seen = np.zeros(capacity, np.int64)
-        self.last_used = np.zeros(capacity, np.int64)
-        self.is_packet = np.zeros(capacity, np.bool_)
-        self.packet_kinds: list[Kind | None] = []
-        """Which firewall format the template is of."""
-        self.texts: list[tuple[str, str]] = []
-        """(app_name, canonical text) of each row: what the encoder is given."""
-
-    def columns(self) -> list[npt.NDArray[np.generic]]:
-        return [v for v in vars(self).values() if isinstance(v, np.ndarray)]
-
-    def keep(self, rows: npt.NDArray[np.intp]) -> None:
-        """Keep these rows only, in this order."""
-        for column in self.columns():
-            column[: len(rows)] = column[rows]
-        self.texts = [self.texts[i] for i in rows.tolist()]
-        self.packet_kinds = [self.packet_kinds[i] for i in rows.tolist()]
-        self.size = len(rows)
-        self.seen[self.size :] = 0
 
 
 class Scorer:
@@ -289,12 +252,6 @@ class Scorer:
             # The older half goes; what is still in use comes back at the price of a miss.
             self._keys = dict(list(self._keys.items())[len(self._keys) // 2 :])
             self._slots = {stem: read for stem, read in self._slots.items() if stem in self._keys}
-
-
-def template_id(app_name: str, text: str) -> int:
-    """The same number for the same template on every machine: 64 bits of BLAKE2b, never 0."""
-    digest = hashlib.blake2b(f"{app_name}\0{text}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") or 1
 
 
 def posterior(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.scorer import SHED, Scorer, posterior, template_id
+from pipeline.scorer import SHED, Scorer, posterior
+from pipeline.templates import template_id
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,53 @@
+"""What is known of each template: one row each, one array a column."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import numpy.typing as npt
+
+from parsers.firewall import Kind
+
+
+class TemplateTable:
+    """What is known of each template, one array a column, all of one bounded capacity."""
+
+    def __init__(self, capacity: int, latent_dim: int) -> None:
+        self.capacity = capacity
+        self.size = 0
+        self.latent = np.zeros((capacity, latent_dim), np.float32)  # (T, D)
+        self.surprise = np.zeros(capacity, np.float32)
+        self.probability = np.zeros((capacity, 8), np.float32)  # (T, 8)
+        self.likelihood = np.zeros((capacity, 8), np.float32)  # (T, 8)
+        """Probabilities, were all severities equally frequent."""
+        self.severity = np.zeros(capacity, np.uint8)
+        self.confidence = np.zeros(capacity, np.float32)
+        self.template_id = np.zeros(capacity, np.uint64)
+        self.app = np.zeros(capacity, np.int32)
+        """The program, as `Scorer.novelty` numbers it."""
+        self.seen = np.zeros(capacity, np.int64)
+        self.last_used = np.zeros(capacity, np.int64)
+        self.is_packet = np.zeros(capacity, np.bool_)
+        self.packet_kinds: list[Kind | None] = []
+        """Which firewall format the template is of."""
+        self.texts: list[tuple[str, str]] = []
+        """(app_name, canonical text) of each row: what the encoder is given."""
+
+    def columns(self) -> list[npt.NDArray[np.generic]]:
+        return [v for v in vars(self).values() if isinstance(v, np.ndarray)]
+
+    def keep(self, rows: npt.NDArray[np.intp]) -> None:
+        """Keep these rows only, in this order."""
+        for column in self.columns():
+            column[: len(rows)] = column[rows]
+        self.texts = [self.texts[i] for i in rows.tolist()]
+        self.packet_kinds = [self.packet_kinds[i] for i in rows.tolist()]
+        self.size = len(rows)
+        self.seen[self.size :] = 0
+
+
+def template_id(app_name: str, text: str) -> int:
+    """The same number for the same template on every machine: 64 bits of BLAKE2b, never 0."""
+    digest = hashlib.blake2b(f"{app_name}\0{text}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") or 1
