@@ -30,6 +30,7 @@ $(STAMP): pyproject.toml constraints.txt
 			"name it with make PYTHON=/path/to/python" >&2; exit 1; }; \
 	[ -x $(BIN)/python ] || "$$python" -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,bench]' </dev/null
+	@$(BIN)/python -m compileall -q pipeline models parsers # start-up does not compile them each time
 	@touch $@
 
 run: $(STAMP) ## Stream the sample, then what is piped in; Arrow goes to ltt-out
