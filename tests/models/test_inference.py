@@ -26,7 +26,7 @@ def real_lines() -> list[str]:
     for file in sorted(shared("data/logs").glob("*.log")):
         lines = file.read_text("utf-8", "replace").splitlines()
         texts = dict.fromkeys(canonical(header.sub("", line)) for line in lines)
-        seen |= dict.fromkeys(list(texts)[:250])
+        seen |= dict.fromkeys(list(texts)[:400])
     assert len(seen) >= 1000
     return list(seen)[:1000]
 

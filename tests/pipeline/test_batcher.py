@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import threading
@@ -132,7 +131,12 @@ def test_a_signal_handler_wakes_the_consumer_wherever_it_is() -> None:
     before = signal.signal(signal.SIGUSR1, handler)
     try:
         for _ in range(200):
-            threading.Timer(random.random() / 500, os.kill, [os.getpid(), signal.SIGUSR1]).start()
+            # To this very thread: the kernel may give a process's signal to any of its threads,
+            # and then the consumer would see it at its next idle turn only.
+            us = threading.get_ident()
+            threading.Timer(
+                random.random() / 500, signal.pthread_kill, [us, signal.SIGUSR1]
+            ).start()
             with without_waiting_it_out():
                 assert queue.take(5, LONG_S, LONG_S) == []
         assert caught == 200
