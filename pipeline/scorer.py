@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 DIGITS = b"0123456789"
 _RUN = re.compile(rb"[0-9]+")
-MAX_KEY_BYTES = 1024
+MAX_KEY_BYTES = 512
 """Longer messages are known by their beginning: bounded memory against hostile input."""
 MODEL_SLICE = 256
 """Templates given to the model at once: between two slices the queue is looked at again."""
@@ -71,7 +71,7 @@ class Scorer:
         engine: Engine,
         *,
         max_templates: int = 1 << 16,
-        max_keys: int = 1 << 18,
+        max_keys: int = 1 << 17,
     ) -> None:
         self.engine = engine
         self.model_version = engine.version

@@ -119,7 +119,7 @@ def test_very_long_lines_are_known_by_their_beginning(scorer: Scorer) -> None:
     start = b"a long line that goes on " + b"and on " * 500
     first, second = rows(cache, start + b"to here", start + b"to there")
     assert first == second
-    assert all(sum(map(len, (k[1],))) <= 1024 for k in cache._keys)
+    assert all(sum(map(len, (k[1],))) <= 512 for k in cache._keys)
 
 
 def test_template_ids_are_the_same_on_every_machine() -> None:
