@@ -16,6 +16,7 @@ MAX_TOKENS: Final = 64
 """Blank-separated tokens kept; the rest of a longer line adds nothing to its template."""
 _MAX_TOKEN_CHARS: Final = 160
 _MAX_LONG_CHARS: Final = 1024
+_MAX_TEXT_CHARS: Final = 512
 _CACHE_TOKENS: Final = 1 << 15
 
 WELL_KNOWN_PORTS: Final = frozenset(
@@ -37,20 +38,28 @@ _ASA: Final = (
 )
 _FILTERLOG: Final = r"(?:tcp|udp),\d+,[\w.:]{2,45},[\w.:]{2,45},\d+,(\d{1,5}),|(?!)()"
 _HTTP: Final = r"HTTP/\d(?:\.\d)?\" (\d{3})(?!\w)"
-_CODE: Final = (
+_BEFORE_CODE: Final = (
     r"(?:ode|tatus|ignal|rrno|xit|rror|rr|rc|ret|esult)(?:ed|urned|val)?"
-    r"(?: code| status| value| with)?\"?[ =:#]{1,3}[(\[]?-?(\d{1,3})(?![\w.:])"
+    r"(?: code| status| value| with)?\"?[ =:#]{1,3}[(\[]?-?"
 )
+_CODE: Final = _BEFORE_CODE + r"(\d{1,3})(?![\w.:])"
 
 
 class _Family(NamedTuple):
     data: re.Pattern[bytes]
     text: re.Pattern[str]
+    place: re.Pattern[bytes] | None
+    """Where a slot may stand in the letters of a message; None: it may whatever they are."""
     ports: bool
 
     @classmethod
-    def of(cls, pattern: str, *, ports: bool) -> _Family:
-        return cls(re.compile(pattern.encode("ascii")), re.compile(pattern, re.ASCII), ports)
+    def of(cls, pattern: str, *, place: str | None = None) -> _Family:
+        return cls(
+            re.compile(pattern.encode("ascii")),
+            re.compile(pattern, re.ASCII),
+            None if place is None else re.compile(place.encode("ascii")),
+            place is None,
+        )
 
     def read(self, message: bytes) -> tuple[bytes, ...]:
         """The slots of a message of this family."""
@@ -65,10 +74,10 @@ class _Family(NamedTuple):
 
 
 _FIREWALLS: Final = tuple(
-    _Family.of(pattern, ports=True) for pattern in (_IPTABLES, _KEY_VALUE, _ASA, _FILTERLOG)
+    _Family.of(pattern) for pattern in (_IPTABLES, _KEY_VALUE, _ASA, _FILTERLOG)
 )
-_REQUESTS: Final = _Family.of(_HTTP, ports=False)
-_RESULTS: Final = _Family.of(_CODE, ports=False)
+_REQUESTS: Final = _Family.of(_HTTP, place=r'HTTP/\.?" ')
+_RESULTS: Final = _Family.of(_CODE, place=_BEFORE_CODE + r"(?![\w.:])")
 
 # Digits of a significant slot wait as private-use characters, so that no mask sees them.
 _PROTECT: Final = {ord("0") + i: 0xE000 + i for i in range(10)}
@@ -112,7 +121,7 @@ _QUEUE_ID: Final = re.compile(
 _H: Final = r"[0-9A-Fa-f]{1,4}"
 _MASK: Final = re.compile(
     r"(?P<url>[A-Za-z][A-Za-z0-9+.-]{1,12}://(?:\[[\w:.]+\])?[^\s\"'<>)\]}|]+)"
-    r"|(?P<email>[\w.+=%-]+@[\w-]+(?:\.[\w-]+)+)"
+    r"|(?P<email>(?<![\w.+=%-])[\w.+=%-]+@[\w-]+(?:\.[\w-]+)+)"
     r"|(?P<time>\d+-\d+-\d+T\d+:\d+(?::\d+)?(?:[.,]\d+)?(?:Z|[+-]\d+:?\d+)?"
     r"|\d+/[A-Z][a-z]{2}/\d+:\d+:\d+:\d+|\d+([-/])\d+\4\d+(?![\w-])"
     r"|(?<![\w:])\d+:\d+:\d+(?:[.,]\d+)?(?![\w:]))"
@@ -130,7 +139,7 @@ _MASK: Final = re.compile(
     r"|(?P<b64>(?<![\w+/=])(?=[A-Za-z+/]*\d+[A-Za-z+/]+\d)(?=[A-Z\d+/]*[a-z])(?=[a-z\d+/]*[A-Z])"
     r"[A-Za-z0-9+/]{20,}={0,2}(?!\w))"
     r"|(?P<num>\d+(?:\.\d+)*(?![A-Za-z\d]))"
-    r"|(?P<word>[A-Za-z]*\d[A-Za-z\d]*)",
+    r"|(?P<word>(?<![A-Za-z])[A-Za-z]*\d[A-Za-z\d]*)",
     re.ASCII,
 )
 _HEX_WORD: Final = re.compile(r"[0-9a-f]+|[0-9A-F]+")
@@ -148,10 +157,15 @@ def significant_slots(message: bytes) -> tuple[bytes, ...]:
     return () if family is None else family.read(message)
 
 
-def slot_reader(message: bytes) -> Callable[[bytes], tuple[bytes, ...]] | None:
-    """`significant_slots` for all messages with the same letters, and faster; None: no slots."""
-    family = _family(message)
-    return None if family is None else family.read
+def slot_reader(stem: bytes) -> Callable[[bytes], tuple[bytes, ...]] | None:
+    """`significant_slots` for all messages that are `stem` without their digits, and faster.
+
+    None: no message with these letters has a slot.
+    """
+    family = _family(stem)
+    if family is None or (family.place is not None and not family.place.search(stem)):
+        return None
+    return family.read
 
 
 def may_have_slots(message: bytes) -> bool:
@@ -213,6 +227,7 @@ def canonical(message: str) -> str:
     text = " ".join(
         [get(t) or _mask_token(t) for t in message.split(None, MAX_TOKENS)[:MAX_TOKENS]]
     )
+    text = text[:_MAX_TEXT_CHARS]
     if slots:
         text = _PROTECTED.sub(_restore, text).replace(_PROTECTED_PORT, "<port>")
     return text

@@ -31,7 +31,8 @@ from parsers.packet import (
 MNEMONIC = re.compile(rb"%[A-Z]\w{1,30}-(?:[A-Za-z_]{1,30}-)?([0-7])-\w{1,30}:?\s*")
 
 # Users, groups and mapped addresses follow an end in parentheses: "(LOCAL\alice)", "(any, 5)".
-_ASIDE = rb"(?: ?\([^()]{0,200}\)){0,4}"
+# 302024 forgets to close one of them: "(192.0.2.1(4000)".
+_ASIDE = rb"(?: ?\([^()]{0,200}(?:\([^()]{0,200})?\)){0,4}"
 # interface:address/port; the interface is split off later, as an IPv6 address has colons too.
 # Interface names with a space or an access list behind them: "NP Identity Ifc", "outside(acl)".
 _END = (
@@ -39,10 +40,11 @@ _END = (
     rb"(?:/([\w-]{1,40}))?" + _ASIDE
 )
 _ENDS = tuple(
-    (first, re.compile(first + _END + second + _END))
+    (first + b" ", re.compile(first + _END + second + _END))
     for first, second in (
         (b" src", rb" dst"),
-        (b" for", rb" to"),
+        (b" src", rb" dest"),
+        (b" for", rb"(?: \S{1,100})? to"),  # a teardown may name the user between its ends
         (b" from", rb" to(?: PAT address)?"),
         (b"packet:", rb" ==>"),
         (b" SRC", rb" DEST"),
@@ -50,7 +52,7 @@ _ENDS = tuple(
 )
 _URL = re.compile(
     rb"(?:[^\s@]{1,80}@)?([0-9A-Fa-f:.]{2,45})" + _ASIDE
-    + rb" Accessed (?:JAVA )?URL ([0-9.]{7,15}|[0-9A-Fa-f:]{2,45}?):(?=[/h]|$)"
+    + rb" Accessed (?:JAVA )?URL (?:[^\s@:/]{1,80}@)?([0-9.]{7,15}|[0-9A-Fa-f:]{2,45}?):(?=[/h]|$)"
 )  # fmt: skip
 _FADDR = re.compile(
     rb" faddr ([^\s/(]{1,300})(?:/\d+)?" + _ASIDE
@@ -68,15 +70,15 @@ _ACCESS_LIST = re.compile(
 _IOS_LIST = re.compile(
     rb"list (\S{1,300}) (permitted|denied)(?: ([a-z][a-z0-9-]{0,20}|\d{1,3}))?"
     rb" ([0-9A-Fa-f:.]{2,45})(?:\((\d+)\))?(?: \(([^\s()]{1,80})[^()]{0,40}\))?"
-    rb"(?: -> ([0-9A-Fa-f:.]{2,45})(?:\((\d+)\))?)?(?: \(\d+/\d+\))?,? \d+ packet"
+    rb"(?: -> ([0-9A-Fa-f:.]{2,45})(?:\((\d+)\))?)?(?: \(\d+(?:/\d+)?\))?,? \d+ packet"
 )
 _PAIRS = re.compile(rb", (?=\w{1,40}: )")
 
 _PROTOCOLS = frozenset(
-    b"TCP UDP ICMP ICMPv6 ICMP6 SCTP GRE ESP AH IGMP PIM VRRP EIGRP OSPF IP tcp udp icmp icmp6 "
-    b"sctp gre esp ah igmp ip".split()
+    b"TCP UDP ICMP ICMPv6 ICMP6 IPv6-ICMP SCTP GRE ESP AH IGMP PIM VRRP EIGRP OSPF IP tcp udp "
+    b"icmp icmp6 sctp gre esp ah igmp ip".split()
 )
-_PROTOCOL_FIELD = re.compile(rb"protocol[ =](\w{1,16})")
+_PROTOCOL_FIELD = re.compile(rb"protocol[ =]{1,2}(\w{1,16})")
 _INTERFACE = re.compile(rb" on (?:interface (\S{1,80})|(\S{1,80}) interface)")
 _GROUP = re.compile(rb'access-group (?:"([^"]{1,300})"|(\S{1,300}))')
 _FLAGS = re.compile(rb"flags:? ([A-Z][A-Z ]{2,40})")
@@ -88,13 +90,14 @@ _FIRST_WORDS = {
     b"Teardown": "close",
     **dict.fromkeys(
         b"Access Asymmetric Bad Deny Denied Dropped Dropping Failed HTTP Inbound Invalid No "
-        b"Routing Shunned Through-the-device identity outbound portmap regular static".split(),
+        b"Routing Shunned Terminating Through-the-device identity outbound portmap regular "
+        b"static".split(),
         "block",
     ),
     # these say further on what was done, if anything
     **dict.fromkeys(
-        b"Dynamic EIGRP ESP GRE ICMP ICMPv6 IGMP OSPF PIM Received SCTP SFR TCP UDP VRRP icmp tcp "
-        b"udp".split(),
+        b"Duplicate Dynamic EIGRP ESP GRE ICMP ICMPv6 IGMP IPSEC: OSPF Offloaded PIM Received "
+        b"SCTP SFR TCP UDP VRRP icmp tcp udp".split(),
         None,
     ),
 }
@@ -155,7 +158,7 @@ def parse(message: bytes, app_name: bytes | None = None) -> Packet | None:
         return _access_list(body)
     if b"SrcIP: " in body:
         return _connection_event(body)
-    if first in _FIRST_WORDS or first.startswith(b"IPS:"):
+    if first in _FIRST_WORDS or first.startswith((b"IPS:", b"IDS:")):
         return _ended(body, _FIRST_WORDS.get(first))
     visit = _URL.match(body)
     if visit is not None and is_address(visit[1]) and is_address(visit[2]):
@@ -295,13 +298,17 @@ def _split(token: bytes) -> tuple[bytes, bytes]:
     """An end without its port as (interface, address)."""
     if not is_address(token):
         interface, colon, address = token.partition(b":")
+        # an IPv6 address has colons too, and some names of interfaces: "vlan1:outside"
+        inner, _, last = address.rpartition(b":")
+        if inner and not is_address(address) and is_address(last):
+            interface, address = interface + b":" + inner, last
         if colon and address:
             return interface.partition(b"(")[0], address
     return b"", token.rstrip(b".")
 
 
 def _protocol(body: bytes, head: bytes, at: int) -> str | None:
-    if body.startswith(b" src ", at):
+    if body.startswith(b" src ", at) and b" list " not in head and head != b"Deny":
         # "Deny tcp src", "Deny inbound protocol 47 src": always the word before
         return protocol(head[head.rfind(b" ") + 1 :])
     for word in head.split(None, 12):

@@ -72,7 +72,7 @@ _match_digits: Final = re.compile(
     rb"\d{4}-\d\d-\d\d[Tt]|\d{4} +\w{3} |[\w:.-]+: |\d{1,3} +\d{4}-"
 ).match
 
-_match_month: Final = re.compile(rb"(?i:%s) " % b"|".join(MONTHS)).match
+_match_month: Final = re.compile(rb"(?i:%s)[A-Za-z]{0,6} " % b"|".join(MONTHS)).match
 
 _MONTH, _PRI_LEAD, _DIGIT, _TAG_LEAD, _ODD, _NO_HEADER = range(6)
 

@@ -112,6 +112,9 @@ def from_pairs(pairs: Mapping[bytes, bytes]) -> Packet | None:
     """The packet of fields under any vendor's names, or None without an end and its traffic."""
     src, src_port, src_interface = _end(_first(pairs, _SRC))
     dst, dst_port, dst_interface = _end(_first(pairs, _DST))
+    if src is None and dst is None:
+        # SonicWall over IPv6: the addresses apart from "src=:port:interface"
+        src, dst = _end(pairs.get(b"srcV6", b""))[0], _end(pairs.get(b"dstV6", b""))[0]
     if src is None or dst is None or pairs.get(b"type") == b"event":
         return None
     name = protocol(_first(pairs, _PROTOCOL))
@@ -154,6 +157,8 @@ def _first(pairs: Mapping[bytes, bytes], names: tuple[bytes, ...]) -> bytes:
 
 
 def _text(raw: bytes) -> str | None:
+    if raw == b"N/A":
+        return None
     return text(_ESCAPE.sub(rb"\1", raw) if b"\\" in raw else raw)
 
 
@@ -166,7 +171,7 @@ def _end(token: bytes) -> tuple[str | None, bytes, bytes]:
         rest = rest[1:]
     else:
         address, _, rest = token.partition(b":")
-    if not is_address(address):
+    if address and not is_address(address):
         return None, b"", b""
     number_, _, rest = rest.partition(b":")
-    return address.decode(), number_, rest.partition(b":")[0]
+    return address.decode() or None, number_, rest.partition(b":")[0]

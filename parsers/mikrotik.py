@@ -19,10 +19,14 @@ from parsers.packet import (
     verb_in,
 )
 
-# an end: 192.0.2.1:80, [2001:db8::1]:80, or without a port
-_END = rb"(?:\[([0-9A-Fa-f:.]{2,45})\]|([0-9.]{7,15}|[0-9A-Fa-f:]{2,45}?))(?::(\d{1,5}))?"
+# an end: 192.0.2.1:80, [2001:db8::1]:80, or without a port, 2001:db8::1 as well
+_END = (
+    rb"(?:\[([0-9A-Fa-f:.]{2,45})\]|([0-9.]{7,15}(?![0-9A-Fa-f:.]*::)|[0-9A-Fa-f:.]{2,45}))"
+    rb"(?::(\d{1,5}))?"
+)
+# Names of interfaces may have blanks; early versions put no comma behind the second.
 _PACKET = re.compile(
-    rb"in:(\(unknown \d+\)|[^,]{0,60}?) out:(\(unknown \d+\)|[^,]{0,60}?),? "
+    rb"in:(\(unknown \d+\)|[^,]{0,60}?) out:(\(unknown \d+\)|[^,]{0,60}(?=, )|[^,]{0,60}?),? "
     rb"[^\n]{0,300}?proto ([\w-]{1,20})(?: \(([^)]{0,60})\))?, " + _END + rb"->" + _END
     + rb"(?:[^\n]{0,200}?len (\d+))?"
 )  # fmt: skip

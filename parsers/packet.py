@@ -69,8 +69,8 @@ _ACTIONS |= {b"connection opened": "allow", b"connection closed": "close"}
 _VERB = re.compile(
     rb"(?P<reject>REJECT|with reset)"
     rb"|(?P<block>DROP|DENY|DENIED|BLOCK|DISCARD|DISALLOW)"
-    # "bypass", "passwd" and "disallow" say nothing about passing
-    rb"|(?P<allow>ACCEPT|PERMIT|MONITORED|(?<![A-Z])(?:ALLOW|PASS(?:ED)?(?![A-Z])))",
+    # "bypass", "passwd" and "disallow" say nothing about passing; SuSEfirewall2 writes "ACC"
+    rb"|(?P<allow>ACCEPT|PERMIT|MONITORED|(?<![A-Z])(?:ALLOW|(?:PASS(?:ED)?|ACC)(?![A-Z])))",
     re.IGNORECASE,
 )
 

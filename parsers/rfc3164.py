@@ -29,6 +29,30 @@ _LEVEL_NAMES: Final = (
 LEVELS: Final = frozenset(
     form for name in _LEVEL_NAMES for form in (name, name.upper(), name.capitalize())
 )
+# What the stricter `_TAG` leaves, after a hostname: any name with a pid and a colon, and names of
+# more than a program's characters (`ansible-<stdin>:`, `b4fbe48b48ad,UAP-nanoHD-6.6.55+15189:`).
+_ODD_TAG: Final = re.compile(
+    rb"(?:(?P<named>[^\[]+)\[(?P<pid>\d+)\]|(?=[^:]*[A-Za-z])(?P<app>\w[%s,<>&!*]*+)):" % TAG_CHARS
+)
+# UniFi access points write themselves where the hostname stands: `U7PG2,802aa8c2d4a7,v4.0.80: …`.
+_MODEL: Final = re.compile(
+    rb'(?:\("(?P<quoted>[\w.+,-]+)"\):?|(?P<model>[\w.+-]+(?:,[\w.+-]+)+):)'
+)
+# BusyBox spells the PRI out in its files: `Oct 11 22:14:15 host daemon.info chronyd[7]: …`. Both
+# are named as in <sys/syslog.h>.
+_FACILITIES: Final = {
+    name: facility
+    for facility, name in enumerate(
+        b"kern user mail daemon auth syslog lpr news uucp cron authpriv ftp".split()
+    )
+} | {b"local%d" % local: 16 + local for local in range(8)}
+_SEVERITIES: Final = {
+    b"emerg": 0, b"panic": 0, b"alert": 1, b"crit": 2, b"err": 3, b"error": 3, b"warning": 4,
+    b"warn": 4, b"notice": 5, b"info": 6, b"debug": 7,
+}  # fmt: skip
+_PRI_IN_WORDS: Final = re.compile(
+    rb"(%s)\.(%s)" % (b"|".join(_FACILITIES), b"|".join(_SEVERITIES))
+)
 _MARKS: Final = frozenset((b"CEF", b"LEEF"))  # begin a format, not a tag
 NOT_TAGS: Final = LEVELS | _MARKS
 _HOST: Final = re.compile(
@@ -49,12 +73,13 @@ _INNER_HEADER: Final = re.compile(
     rb"[*.]?(?:\d{4} +)?[A-Z][a-z]{2} +\d\d? +(?:\d{4} +)?\d\d:\d\d:\d\d(?:\.\d+)?"
     rb"(?: [A-Z]{1,5})?(?: [\w.-]+)? ?: *|:? *(?:\d{1,10}: +)?)(?=%)"
 )
-_UPTIME: Final = re.compile(rb"(?:(?:\d+[ywdhms]){1,4}|\d+:\d\d:\d\d)(?:\.\d+)?: ")
-# What comes before the stamp: `123: `, `host: `, `host: 123: `, `123: host: `, `: `, `*task: `,
-# and IOS XR's node (`RP/0/RSP0/CPU0:`).
+_UPTIME: Final = re.compile(rb"(?:(?:\d+[ywdhms]){1,4}|\d+:\d\d:\d\d|\d+ \d+)(?:\.\d+)?: ")
+# What comes before the stamp: `123: `, `123: 000045: `, `host: `, `host: 123: `, `123: host: `,
+# `: `, `*task: `, and IOS XR's node (`RP/0/RSP0/CPU0:`).
 _LEAD: Final = re.compile(
-    rb"(?::? *\d{1,10}: +)?:? *(?:(?!%s)(?P<host>[\w.-]+|[0-9A-Fa-f:.]+): +(?:\d{1,10}: +)?)?"
-    rb"(?:\*\w+: +)?(?:[A-Z0-9]{1,4}/\d[\w/]*:)?" % _UPTIME.pattern
+    rb"(?::? *\d{1,10}: +(?:\d{1,10}: +)?)?:? *"
+    rb"(?:(?!%s|\d+: )(?P<host>[\w.-]+|[0-9A-Fa-f:.]+): +(?:\d{1,10}: +)?)?"
+    rb"(?:\*\w+: +)?(?:[A-Z]\w{0,3}/\d[\w/]*:)?" % _UPTIME.pattern
 )
 _UNKNOWN_ZONE: Final = re.compile(rb" [A-Z]{1,5}(?=:)")
 
@@ -66,6 +91,8 @@ class _Body(NamedTuple):
     app_name: bytes | None
     procid: bytes | None
     message: bytes
+    priority: int = -1
+    """What the header spells out; the PRI goes before it."""
 
 
 def read(rest: bytes, priority: int, received_us: int, clock: Clock) -> FieldTuple:
@@ -91,6 +118,8 @@ def read(rest: bytes, priority: int, received_us: int, clock: Clock) -> FieldTup
 
 
 def _fields(priority: int, timestamp_us: int | None, body: _Body) -> FieldTuple:
+    if priority < 0:
+        priority = body.priority
     return (
         "rfc3164", priority, None, timestamp_us, body.hostname, body.app_name, body.procid, None,
         None, body.message, (),
@@ -103,6 +132,8 @@ def _after_stamp(text: bytes) -> _Body:
     if (body := _without_hostname(text)) is not None:
         return body
     token, _, after = text.partition(b" ")
+    if b"," in token and (model := _MODEL.fullmatch(token)):
+        return _tag_and_content(model["quoted"] or model["model"], after)
     if token == b"-":
         return _tag_and_content(None, after)
     address = token.removesuffix(b":")
@@ -151,7 +182,7 @@ def _tag_and_content(hostname: bytes | None, text: bytes) -> _Body:
         return untagged._replace(message=start[1:].removeprefix(b" "))
     tag = _COLON_TAG.match(start) or _TAG.match(start)
     if tag is None:
-        return untagged
+        return _odd_tag(hostname, start) or untagged
     after = start[tag.end() : tag.end() + 1]
     if start[tag.end() - 1] != 58:
         # Without its colon only `name[pid]` is a tag.
@@ -159,15 +190,29 @@ def _tag_and_content(hostname: bytes | None, text: bytes) -> _Body:
             return untagged
     elif tag["colon"] is None and (
         # `http://…`, `Foo::bar`, `C:\…`, a format's own mark, a number.
-        after in (b":", b"/", b"\\") or tag["app"] in _MARKS or not _has_letter(tag["app"])
+        after in (b":", b"/", b"\\") or tag["app"] in _MARKS or _is_number(tag["app"])
     ):
         return untagged
     message = start[tag.end() :].removeprefix(b" ")
     return _Body(hostname, tag["app"], tag["pid"] or None, message)
 
 
-def _has_letter(name: bytes) -> bool:
-    return any(byte > 57 for byte in name)
+def _odd_tag(hostname: bytes | None, text: bytes) -> _Body | None:
+    """What stands before a tag in some files, and tags that `_TAG` does not know."""
+    token, _, after = text.partition(b" ")
+    if token[-1:] == b":":
+        if tag := _ODD_TAG.fullmatch(token):
+            return _Body(hostname, tag["named"] or tag["app"], tag["pid"], after)
+    elif b"." in token and (words := _PRI_IN_WORDS.fullmatch(token)):
+        body = _tag_and_content(hostname, after)
+        if body.app_name is not None:
+            priority = _FACILITIES[words[1]] * 8 + _SEVERITIES[words[2]]
+            return body._replace(priority=priority)
+    return None
+
+
+def _is_number(name: bytes) -> bool:
+    return name[:1] not in b"%(/" and all(byte <= 57 for byte in name)
 
 
 def _cisco(
@@ -175,7 +220,9 @@ def _cisco(
 ) -> tuple[int | None, _Body] | None:
     """Cisco's order, where a sequence number and the hostname come before the stamp."""
     lead = _LEAD.match(text)
-    if lead is None or lead.end() == 0 or (priority < 0 and text[:1].isalpha()):
+    if lead is None or (priority < 0 and (lead.end() == 0 or text[:1].isalpha())):
+        return None
+    if lead.end() == 0 and not _UPTIME.match(text):
         return None
     at = lead.end()
     timestamp_us = None

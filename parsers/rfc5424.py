@@ -25,6 +25,10 @@ _ESCAPED: Final = re.compile(r'\\(["\\\]])')
 
 # VERSION and something that stands where TIMESTAMP stands: a year, or the NILVALUE.
 _START: Final = re.compile(rb"([1-9]\d{0,2}) +(?:(\d{4}-\d\d?-\d\d?[Tt][^ ]*)|-)(?= |\Z)")
+# With a PRI in front, anything may stand for TIMESTAMP if the rest of the line is as it should be;
+# but Meraki's seconds since 1970 are no RFC 5424.
+_BAD_STAMP: Final = re.compile(rb"([1-9]\d{0,2}) +((?!\d{9,10}(?:\.\d+)? )[^ ]+)(?= |\Z)")
+_DATE: Final = re.compile(rb"\d+-\d+-[^ ]+")
 _HEADER: Final = re.compile(rb" +([^ ]+) +([^ ]+) +([^ ]+) +([^ ]+)(?= |\Z) *")
 
 
@@ -56,6 +60,8 @@ def parse_structured_data(data: bytes) -> tuple[StructuredData, int, tuple[str, 
 def read(rest: bytes, priority: int, received_us: int, clock: Clock) -> FieldTuple | None:
     """What follows the PRI, when it is RFC 5424; None when it does not look like it."""
     start = _START.match(rest)
+    if start is None and priority >= 0:
+        start = _malformed(rest)
     if start is None or (priority < 0 and start[2] is None):
         return None
     errors: list[str] = []
@@ -72,7 +78,8 @@ def read(rest: bytes, priority: int, received_us: int, clock: Clock) -> FieldTup
         if priority < 0:
             return None
         errors.append("incomplete header")
-        message = rest[start.end() :].lstrip(b" ")
+        kept = start.start(2) if "bad timestamp" in errors else start.end()
+        message = rest[kept:].lstrip(b" ")
         return (
             "rfc5424", priority, version, timestamp_us, None, None, None, None, None, message,
             tuple(errors),
@@ -85,6 +92,20 @@ def read(rest: bytes, priority: int, received_us: int, clock: Clock) -> FieldTup
         "rfc5424", priority, version, timestamp_us, hostname, app_name, procid, msgid,
         structured_data, message, (*errors, *complaints),
     )  # fmt: skip
+
+
+def _malformed(rest: bytes) -> re.Match[bytes] | None:
+    """VERSION and TIMESTAMP where the latter is none, but the line is like no other."""
+    start = _BAD_STAMP.match(rest)
+    if start is None:
+        return None
+    if start.end() == len(rest):
+        return start if _DATE.fullmatch(start[2]) else None
+    header = _HEADER.match(rest, start.end())
+    if header is None or not (NIL in header.groups() or any(byte < 58 for byte in start[2])):
+        return None
+    tail = rest[header.end() : header.end() + 2]
+    return start if tail in (b"- ", NIL) or tail[:1] == b"[" else None
 
 
 def split_tail(tail: bytes) -> tuple[StructuredData | None, bytes, tuple[str, ...]]:

@@ -48,19 +48,25 @@ _END: Final = rb"(?=[ \t]|:(?:[ \t%]|\Z)|\Z)"
 # `Oct 11 22:14:15`, with the year before the month, after the day or after the clock, a fraction,
 # a zone, and Cisco's mark of a clock that was never set (`*`) or has lost its source (`.`).
 _NAMED: Final = re.compile(
-    rb"[*.]?(?:(%(year)s) +)?((?i:%(months)s)) +(\d\d?) +(?:(%(year)s) +)?"
-    rb"(\d\d?):(\d\d:\d\d)(?:[.,:](\d+))?(?: (%(year)s)%(end)s)?"
+    rb"[*.]?(?:(%(year)s) +)?((?i:%(months)s))%(rest)s +(\d\d?) +(?:(%(year)s) +)?"
+    rb"(\d\d?):(\d\d:\d\d)(?:[.,:](\d+)|\.)?(?: (%(year)s)%(end)s)?"
     rb"(?: ?(%(zone)s)%(end)s)?(?: (%(year)s)%(end)s)?%(end)s"
-    % {b"year": _YEAR, b"months": b"|".join(MONTHS), b"zone": _ZONE, b"end": _END}
+    % {
+        b"year": _YEAR,
+        b"months": b"|".join(MONTHS),
+        b"rest": rb"(?i:uary|ruary|ch|il|e|y|ust|t(?:ember)?|ober|ember)?",
+        b"zone": _ZONE,
+        b"end": _END,
+    }
 )
 _ISO: Final = re.compile(
-    rb"[*.]?(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d:\d\d)(?:[.,](\d+))?(?: ?(%s|z))?%s"
-    % (_ZONE, _END)
+    rb"[*.]?(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d:\d\d)(?:[.,](\d+))?"
+    rb"(?: ?(%s|z)(?:(?<=Z)[+-]00(?::?00)?)?)?%s" % (_ZONE, _END)
 )
 # `1 1563249630.774247467 host …`: Meraki puts seconds since 1970 where RFC 5424 has its stamp.
 _UNIX: Final = re.compile(rb"1 (\d{10})(?:\.(\d+))?(?= )")
 
-_HOUR_NAMED: Final = re.compile(rb"([A-Z][a-z][a-z]) ([ \d]?\d) (?:(\d{4}) )?(\d\d):")
+_HOUR_NAMED: Final = re.compile(rb"([A-Z][a-z][a-z]) ([ \d]?\d) (?:(%s) )?(\d\d):" % _YEAR)
 _HOUR_ISO: Final = re.compile(rb"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):")
 
 # A date this near to `received` keeps its year all through that day and the day received, in any

@@ -8,7 +8,6 @@ as significant slots, so that "exited with code 0" and "code 1" are two template
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,9 +26,10 @@ if TYPE_CHECKING:
     from models.precision import DType
 
 DIGITS = b"0123456789"
-_RUN = re.compile(rb"[0-9]+")
 MAX_KEY_BYTES = 512
 """Longer messages are known by their beginning: bounded memory against hostile input."""
+MAX_APP_BYTES = 128
+"""RFC 5424 allows 48; a longer name is known by its beginning."""
 MODEL_SLICE = 256
 """Templates given to the model at once: between two slices the queue is looked at again."""
 WINDOW_STRIDE = 8
@@ -112,6 +112,9 @@ class Scorer:
         """
         self._clock += 1
         self._make_room(len(messages))
+        whole = messages
+        if max(map(len, messages), default=0) > MAX_KEY_BYTES:
+            messages = [message[:MAX_KEY_BYTES] for message in messages]
         get = self._keys.get
         found = [
             get((app, message.translate(None, DIGITS)), _UNKNOWN)
@@ -121,9 +124,11 @@ class Scorer:
         misses = np.flatnonzero(rows < 0).tolist()
         first_new = self.table.size
         if misses:
-            shed = overloaded()
-            for i in misses:
-                rows[i] = self._find(apps[i], messages[i], known_only=shed)
+            shed = False
+            for n, i in enumerate(misses):
+                if n % MODEL_SLICE == 0:
+                    shed = overloaded()
+                rows[i] = self._find(apps[i], messages[i], whole[i], known_only=shed)
         if self.table.size > first_new:
             reached = self._encode(first_new, overloaded)
             if reached < self.table.size:
@@ -154,10 +159,13 @@ class Scorer:
         """Go on from what `remembered` gave: a template that comes back is not new."""
         self._counted = counted
 
-    def _find(self, app: bytes | None, message: bytes, *, known_only: bool) -> int:
-        """The row of a line that the key alone did not find, or SHED."""
-        if len(message) > MAX_KEY_BYTES:
-            message = message[:MAX_KEY_BYTES]
+    def _find(self, app: bytes | None, message: bytes, whole: bytes, *, known_only: bool) -> int:
+        """The row of a line that the key alone did not find, or SHED.
+
+        message: the first MAX_KEY_BYTES of the `whole`.
+        """
+        if app is not None and len(app) > MAX_APP_BYTES:
+            app = app[:MAX_APP_BYTES]
         stem = (app, message.translate(None, DIGITS))
         row = self._keys.get(stem, _UNKNOWN)
         key: Key = stem
@@ -167,12 +175,15 @@ class Scorer:
         if row >= 0 or known_only:
             return max(row, SHED)
         if key is stem:
-            read = slot_reader(message)
-            # "code 5000" has no slot, but "code 5" has, and is of the same stem.
-            if read is not None and (read(message) or read(_RUN.sub(b"1", message))):
+            # "code 5000" has no slot, but "code 5" has, and is of the same letters.
+            read = slot_reader(stem[1])
+            if read is not None:
                 self._slots[stem] = read
                 self._keys[stem] = _SLOTTED
                 key = (*stem, read(message))
+                row = self._keys.get(key, _UNKNOWN)
+                if row >= 0:
+                    return row
         text = (
             "" if app is None else app.decode("utf-8", "backslashreplace"),
             canonical(message.decode("utf-8", "backslashreplace")),
@@ -181,7 +192,7 @@ class Scorer:
         if known is None:
             if self.table.size == self.table.capacity:
                 return SHED
-            known = self._add(text, packet_kind(app, message))
+            known = self._add(text, packet_kind(app, whole))
         self._keys[key] = known
         return known
 
@@ -220,8 +231,10 @@ class Scorer:
     def _forget_from(self, row: int) -> None:
         """Take back templates that were added but never scored."""
         table = self.table
-        for text in table.texts[row:]:
+        for i, text in enumerate(table.texts[row:], row):
             del self._row_of_text[text]
+            if table.seen[i]:
+                self._counted[int(table.template_id[i])] = int(table.seen[i])
         del table.texts[row:]
         del table.packet_kinds[row:]
         table.size = row
@@ -235,9 +248,12 @@ class Scorer:
             order = np.argsort(table.last_used[: table.size], kind="stable")
             kept = np.sort(order[table.size - min(wanted, table.size) :])
             gone = np.setdiff1d(np.arange(table.size), kept)
-            if len(self._counted) < table.capacity:
-                ids, seen = table.template_id[gone], table.seen[gone]
-                self._counted.update(zip(ids.tolist(), seen.tolist(), strict=True))
+            ids, seen = table.template_id[gone], table.seen[gone]
+            self._counted.update(zip(ids.tolist(), seen.tolist(), strict=True))
+            if len(self._counted) > 2 * table.capacity:
+                # What was seen once is told from what is new by little; then the oldest go.
+                often = [(i, n) for i, n in self._counted.items() if n > 1]
+                self._counted = dict(often[-table.capacity :])
             moved = np.full(table.size, _UNKNOWN, np.int64)
             moved[kept] = np.arange(len(kept))
             to = moved.tolist()

@@ -1,6 +1,7 @@
 """Canonical text: what falls together, what stays apart, and the law that the line cache needs."""
 
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -144,13 +145,36 @@ def test_any_text_is_taken_and_is_bounded(message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["1:", "a.", "/", "a1", "0x", "::", "-1", "aaaa:", "A1b/", "1.", "x@"]
+    "piece",
+    [
+        "1:",
+        "a.",
+        "/",
+        "a1",
+        "0x",
+        "::",
+        "-1",
+        "aaaa:",
+        "A1b/",
+        "1.",
+        "x@",
+        "a",
+        "A",
+        "f",
+        "a_",
+        "a=",
+    ],
 )
 def test_hostile_length_costs_little(piece: str) -> None:
-    """Runs into the test's own patience where a mask backtracks."""
-    for _ in range(20):
-        canonical(piece * 30_000)
-        significant_slots((piece * 30_000).encode())
+    """A mask that backtracks would let one sender stall the stream: linear is ~0.1 ms a line."""
+    patience_s = 2.0
+    began_s = time.monotonic()
+    for n in range(100):
+        line = f"{n} " + piece * (1020 // len(piece))
+        canonical(line)
+        significant_slots(line.encode())
+        assert time.monotonic() - began_s < patience_s
+    canonical(piece * 30_000)
 
 
 def test_words_split_identifiers_and_are_bounded() -> None:

@@ -149,6 +149,18 @@ NETFILTER = [
         ),
     ),
     _netfilter(
+        "SuSEfirewall2 accepts",
+        b"SFW2-INext-ACC-TCP IN=eth0 OUT= " + _IP4 + b" " + _TCP + b" SYN URGP=0 OPT (0204)",
+        tcp(
+            action="allow",
+            direction="in",
+            in_interface="eth0",
+            rule="SFW2-INext-ACC-TCP",
+            tcp_flags="SYN",
+            length=40,
+        ),
+    ),
+    _netfilter(
         "Shorewall",
         b"Shorewall:net2fw:DROP:IN=eth0 OUT= " + _IP4 + b" PROTO=47 ",
         packet(

@@ -274,6 +274,84 @@ CISCO = [
         packet(action="block", dst_ip=None, rule="1"),
         "IOS",
     ),
+    _cisco(
+        "SEC-6-IPACCESSLOGSP",
+        b"list in denied igmp 192.0.2.1 -> 198.51.100.2 (20), 1 packet",
+        packet(action="block", protocol="igmp", rule="in"),
+        "IOS, a type alone",
+    ),
+    _cisco(
+        "ASA-6-302016",
+        b"Teardown UDP connection 6 for outside:192.0.2.1/4000 alice to dmz:198.51.100.2/443 bob "
+        b"duration 10:00:00 bytes 148",
+        tcp(action="close", direction="forward", protocol="udp", length=148, **_THROUGH),
+        "users outside of parentheses",
+    ),
+    _cisco(
+        "ASA-6-302022",
+        b"Built forwarder  stub TCP connection for outside:192.0.2.1/4000 (192.0.2.1/4000) to "
+        b"dmz:198.51.100.2/443 (198.51.100.2/443)",
+        tcp(action="allow", direction="forward", **_THROUGH),
+        "a word that begins with for",
+    ),
+    _cisco(
+        "ASA-6-302024",
+        b"Built backup stub UDP connection for outside:192.0.2.1/4000 (203.0.113.2(4001) to "
+        b"dmz:198.51.100.2/443 (198.51.100.2/443)",
+        tcp(action="allow", direction="forward", protocol="udp", **_THROUGH),
+        "a parenthesis left open",
+    ),
+    _cisco(
+        "ASA-4-106023",
+        b'Deny udp src v1:outside:192.0.2.1/4000 dst v2:dmz:198.51.100.2/443 by access-group "a"',
+        tcp(
+            action="block",
+            direction="forward",
+            protocol="udp",
+            rule="a",
+            in_interface="v1:outside",
+            out_interface="v2:dmz",
+        ),
+        "interfaces with a colon",
+    ),
+    _cisco(
+        "ASA-4-106027",
+        b'Deny src outside:192.0.2.1 dst dmz:198.51.100.2 by access-group "a" [0x0, 0x0]',
+        packet(action="block", direction="forward", rule="a", **_THROUGH),
+    ),
+    _cisco(
+        "ASA-2-106002",
+        b"TCP Connection denied by outbound list 10 src 192.0.2.1 dest 198.51.100.2",
+        packet(action="block", direction="out", protocol="tcp"),
+    ),
+    _cisco(
+        "ASA-3-313008",
+        b"Denied IPv6-ICMP type=134, code=0 from fe80::1 on interface outside",
+        Packet(
+            action="block",
+            direction="in",
+            protocol="icmpv6",
+            src_ip="fe80::1",
+            in_interface="outside",
+        ),
+    ),
+    _cisco(
+        "ASA-4-402117",
+        b"IPSEC: Received a non-IPSec packet (protocol= ICMP) from 192.0.2.1 to 198.51.100.2.",
+        packet(protocol="icmp"),
+    ),
+    _cisco(
+        "ASA-4-419002",
+        b"Duplicate TCP SYN from outside:192.0.2.1/4000 to dmz:198.51.100.2/443 with different "
+        b"initial sequence number",
+        tcp(direction="forward", **_THROUGH),
+    ),
+    _cisco(
+        "ASA-5-304001",
+        b"192.0.2.1 Accessed URL alice@198.51.100.2:http://www.example.com/",
+        packet(action="allow"),
+        "a user before the server",
+    ),
     # about no packet
     _cisco("ASA-6-605004", b"Login denied from 192.0.2.1/4000 to a:10.0.0.1/22 for user x", None),
     _cisco("ASA-6-609001", b"Built local-host outside:192.0.2.1", None),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from parsers.firewall import Packet
 from tests.parsers.firewall_lines import Line, packet, tcp
 
 _PORTS = {"in_interface": "port 1", "out_interface": "port2"}
@@ -35,6 +36,32 @@ VENDORS = [
             length=84,
         ),
         4,
+    ),
+    Line(
+        "FortiGate 4: interfaces that it does not say",
+        None,
+        b"type=traffic subtype=other pri=notice policyid=3 proto=6 service=443/tcp status=deny "
+        b'src=192.0.2.1 srcname=192.0.2.1 src_port=4000 dst=198.51.100.2 dst_port=443 src_int=N/A '
+        b'dst_int="N/A" sent=0',
+        "keyvalue",
+        tcp(action="block", rule="3", length=0),
+        5,
+    ),
+    Line(
+        "SonicWall: IPv6 addresses stand apart from their ports",
+        None,
+        b'id=firewall pri=5 m=1233 msg="IPv6 packet dropped" srcV6=2001:db8::1 src=:4000:X0 '
+        b"dstV6=2001:db8::2 dst=:443 proto=udp/443",
+        "keyvalue",
+        tcp(
+            action="block",
+            direction="in",
+            protocol="udp",
+            src_ip="2001:db8::1",
+            dst_ip="2001:db8::2",
+            in_interface="X0",
+        ),
+        5,
     ),
     Line(
         "FortiGate: a login is no packet",
@@ -204,6 +231,35 @@ VENDORS = [
             in_interface="ether1",
             rule="drop",
             length=84,
+        ),
+    ),
+    Line(
+        "MikroTik, IPv6 without ports",
+        None,
+        b"input: in:ether1 out:(unknown 0), proto ICMPv6 (type 134, code 0), fe80::1->ff02::16, "
+        b"len 56",
+        "mikrotik",
+        Packet(
+            direction="in",
+            protocol="icmpv6",
+            src_ip="fe80::1",
+            dst_ip="ff02::16",
+            in_interface="ether1",
+            length=56,
+        ),
+    ),
+    Line(
+        "MikroTik, interfaces with blanks",
+        None,
+        b"forward: in:Office VLAN out:Fibre Uplink, proto UDP, 192.0.2.1:4000->198.51.100.2:443, "
+        b"len 52",
+        "mikrotik",
+        tcp(
+            direction="forward",
+            protocol="udp",
+            in_interface="Office VLAN",
+            out_interface="Fibre Uplink",
+            length=52,
         ),
     ),
     Line(

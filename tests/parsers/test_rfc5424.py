@@ -150,6 +150,33 @@ def test_a_bad_stamp_costs_only_the_stamp(stamp: str) -> None:
     assert got.structured_data == {"a": {"b": "c"}}
 
 
+@pytest.mark.parametrize(
+    "stamp",
+    ["10-11-2003T22:14:15.003Z", "2003/10/11", "20031011T221415Z", "2003-10-11", "22:14:15"],
+)
+@pytest.mark.parametrize("tail", ["- text", '[a b="c"] text'])
+def test_a_foreign_stamp_costs_only_the_stamp_too(stamp: str, tail: str) -> None:
+    got = read(f"<13>1 {stamp} host app 7 ID {tail}")
+    assert (got.format, got.version, got.timestamp) == ("rfc5424", 1, None)
+    assert (got.hostname, got.app_name, got.procid, got.msgid) == ("host", "app", "7", "ID")
+    assert (got.message, got.errors) == ("text", ("bad timestamp",))
+
+
+@pytest.mark.parametrize("stamp", ["2003-10-11T22:14:15", "2003-10-1", "203-10-11", "2003-112-01"])
+def test_of_a_header_cut_short_in_a_bad_stamp_the_stamp_is_kept(stamp: str) -> None:
+    got = read(f"<13>1 {stamp}X")
+    assert (got.format, got.version, got.message) == ("rfc5424", 1, f"{stamp}X")
+    assert got.errors == ("bad timestamp", "incomplete header")
+
+
+@pytest.mark.parametrize(
+    "text", ["1 A", "3 users logged in", "2 of 5 disks in md0 failed - rebuild", "12 2013"]
+)
+def test_a_number_is_not_yet_a_version(text: str) -> None:
+    got = read(f"<13>{text}")
+    assert (got.format, got.version, got.message, got.errors) == ("rfc3164", None, text, ())
+
+
 def test_blanks_between_fields_and_within_the_message() -> None:
     got = read("<13>1  2003-10-11T22:14:15Z  host  app  7  ID  -  text  with  blanks")
     assert (got.hostname, got.app_name, got.procid, got.msgid) == ("host", "app", "7", "ID")

@@ -35,6 +35,9 @@ APART = [
     (b"IN=eth0 OUT= PROTO=TCP SPT=1 DPT=22", b"IN=eth0 OUT= PROTO=TCP SPT=1 DPT=3306"),
     (b"connection opened", b"connection closed"),
     (b"exited with code 5000", b"exited with code 5"),
+    (b"job done rc= pid=3", b"job done rc=0 pid=3"),
+    (b'"GET / HTTP/1.1" 0 12', b'"GET / HTTP/1.1" 500 12'),
+    (b"status=/FAILURE", b"status=1/FAILURE"),
 ]
 
 
@@ -81,7 +84,8 @@ def test_overload_sheds_unknown_templates_and_serves_known_ones(scorer: Scorer) 
 
 
 def test_overload_in_mid_batch_forgets_what_was_not_scored(scorer: Scorer) -> None:
-    calls = iter([False, False] + [True] * 100)
+    # Two looks while masking, two slices of 256, then one before each slice of the model.
+    calls = iter([False] * 3 + [True] * 100)
     cache = small(scorer)
     words = [b"alpha", b"beta", b"gamma", b"delta", b"omega", b"sigma", b"kappa", b"theta"]
     messages = [
@@ -119,7 +123,39 @@ def test_very_long_lines_are_known_by_their_beginning(scorer: Scorer) -> None:
     start = b"a long line that goes on " + b"and on " * 500
     first, second = rows(cache, start + b"to here", start + b"to there")
     assert first == second
+    digits = b"7" * 1100 + start
+    (alone,) = rows(small(scorer), digits)
+    after = rows(cache, digits)[0]
+    assert cache.table.texts[after] == ("app", "<num>")
+    assert alone == 0
     assert all(sum(map(len, (k[1],))) <= 512 for k in cache._keys)
+
+
+def test_the_memory_of_a_template_outlives_shedding_and_eviction(scorer: Scorer) -> None:
+    cache = small(scorer, max_templates=64)
+    cache.remember({template_id("app", "an old friend"): 1000})
+    calls = iter([False] + [True] * 10)
+    cache.resolve([b"app"], [b"an old friend"], overloaded=lambda: next(calls))
+    (row,) = rows(cache, b"an old friend")
+    assert cache.table.seen[row] == 1000
+    for n in range(40):
+        letters = chr(97 + n % 26) * (5 + n // 26)
+        found = cache.resolve(
+            [b"app"] * 16, [f"{letters} {chr(97 + k)}".encode() for k in range(16)]
+        )
+        cache.observe(found.rows)
+    (row,) = rows(cache, b"an old friend")
+    assert cache.table.seen[row] == 1000
+
+
+@pytest.mark.parametrize("part", ["app", "message"])
+def test_very_long_names_and_texts_are_bounded(scorer: Scorer, part: str) -> None:
+    cache = small(scorer)
+    long = [b"%c" % (97 + n) * 60_000 for n in range(20)]
+    apps, messages = (long, [b"x"] * 20) if part == "app" else ([b"x"] * 20, long)
+    cache.resolve(apps, messages)
+    assert sum(len(k[0] or b"") + len(k[1]) for k in cache._keys) < 20 * 2000
+    assert sum(len(a) + len(t) for a, t in cache.table.texts) < 20 * 2000
 
 
 def test_template_ids_are_the_same_on_every_machine() -> None:
