@@ -26,6 +26,10 @@ then
     trap : INT # Ctrl-C ends the stream, not the last words
     "$bin/ltt-stream" run --out "$out/stdin"
     where="$out/sample and $out/stdin"
+elif [[ -p /dev/stdin ]]; then
+    echo
+    echo "Standard input said nothing for 2 s, so it is not waited for; to follow a quiet log:"
+    echo "  tail -f LOG | $bin/ltt-stream run --out $out/stdin"
 fi
 
 cat <<EOS

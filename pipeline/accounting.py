@@ -1,11 +1,13 @@
 """The books of a running stream: what came in, what went out, what was dropped and why.
 
-The law, per source, once the queue is empty: received = written + dropped.
+The law, per source, once the queue is empty: received = written + dropped. A line is dropped when
+no sink took it; what one sink of several did not take is counted for that sink beside it.
 """
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,7 +20,9 @@ from pipeline.process import Processor
 from pipeline.receivers import Receiver
 from pipeline.sinks import Sink
 
-DROP_REASONS = ("queue_full", "disk_full", "shutdown", "stdout_closed")
+DROP_REASONS = (
+    *("queue_full", "disk_full", "shutdown", "stdout_closed", "stdout_stalled", "failed"),
+)
 
 
 class Accounting:
@@ -64,6 +68,10 @@ class Accounting:
         """A sink has taken a batch."""
         self._metrics.add(self._metrics.written_messages_total, lines, sink.name)
 
+    def refused(self, sink: Sink, lines: int, reason: str) -> None:
+        """A sink has not taken a batch, and is not asked again."""
+        self._metrics.add(self._metrics.sink_dropped_messages_total, lines, sink.name, reason)
+
     def finished(self, frames: Sequence[Frames], seconds: float) -> None:
         """A batch has been to every sink, which took `seconds`."""
         metrics = self._metrics
@@ -85,10 +93,11 @@ class Accounting:
             metrics.advance(metrics.received_bytes_total, queue.received_bytes[source], source)
         for (source, reason), lines in list(queue.dropped.items()):
             metrics.advance(metrics.dropped_messages_total, lines, source, reason)
-        for receiver in receivers:
-            metrics.advance(
-                metrics.kernel_dropped_datagrams_total, receiver.kernel_dropped, receiver.source
-            )
+        kernel: Counter[str] = Counter()
+        for receiver in receivers:  # several sockets may share one address
+            kernel[receiver.source] += receiver.kernel_dropped
+        for source, datagrams in kernel.items():
+            metrics.advance(metrics.kernel_dropped_datagrams_total, datagrams, source)
         metrics.queue_messages.set(queue.lines)
         metrics.ready.set(ready)
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -22,12 +25,15 @@ class _RunByDefault(click.Group):
     """`ltt-stream --out DIR` is `ltt-stream run --out DIR`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0].startswith("-") and args[0] not in ("--help", "--version")):
+        if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help", "--version")):
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
 
-@click.group(cls=_RunByDefault, context_settings={"max_content_width": 100})
+@click.group(
+    cls=_RunByDefault,
+    context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="ltt-stream")
 def cli() -> None:
     """Read syslog and firewall lines and say what is wrong.
@@ -42,7 +48,7 @@ def cli() -> None:
     "--listen",
     multiple=True,
     metavar="URL",
-    help="Where lines come from, e.g. udp://0.0.0.0:514 or udp://[::]:514; repeatable. "
+    help="Where lines come from, e.g. udp://0.0.0.0:514, udp://[::]:514, stdin; repeatable. "
     "Without it: the sockets that systemd passes in, else stdin.",
 )
 @click.option("--out", metavar="DIR", help="Write Arrow batches here; else nothing is stored.")
@@ -83,6 +89,7 @@ def run(config: str | None, listen: tuple[str, ...], **flags: Any) -> None:
       tail -f /var/log/syslog | ltt-stream --out /var/lib/ltt-stream/out
       ltt-stream run --listen udp://0.0.0.0:5514 --metrics 127.0.0.1:9514 --anomalies-only
     """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the stream can rotate
     from pipeline.config import load_config
 
     options = load_config(config, {"listen": list(listen) or None, **flags})
@@ -104,7 +111,8 @@ def parse(zone: str) -> None:
     """
     from pipeline.parse_lines import parse_lines
 
-    parse_lines(sys.stdin.buffer, sys.stdout.buffer, zone)
+    with _reader_may_leave():
+        parse_lines(sys.stdin.buffer, sys.stdout.buffer, zone)
 
 
 @cli.command()
@@ -130,10 +138,16 @@ def score(model_dir: str | None, dtype: Dtype, threads: int, paths: int, zone: s
     """
     from pipeline.score_lines import score_lines
 
-    score_lines(
-        sys.stdin.buffer, sys.stdout.buffer,
-        model_dir=model_dir, dtype=dtype, threads=threads, paths=paths, zone=zone,
-    )  # fmt: skip
+    with _reader_may_leave():
+        score_lines(
+            sys.stdin.buffer,
+            sys.stdout.buffer,
+            model_dir=model_dir,
+            dtype=dtype,
+            threads=threads,
+            paths=paths,
+            zone=zone,
+        )
 
 
 @cli.command()
@@ -145,8 +159,9 @@ def sample() -> None:
       ltt-stream sample | ltt-stream --anomalies-only
     """
     log = Path(__file__).parent / "sample" / "sample.log"
-    sys.stdout.buffer.write(log.read_bytes())
-    sys.stdout.buffer.flush()
+    with _reader_may_leave():
+        sys.stdout.buffer.write(log.read_bytes())
+        sys.stdout.buffer.flush()
 
 
 cli.add_command(train)
@@ -154,16 +169,45 @@ cli.add_command(evaluate)
 cli.add_command(model)
 
 
+@contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    """`| head` is no error: end with 0, and keep Python from complaining at its end."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        raise SystemExit(DONE) from None
+
+
 def _fail(message: str, code: int) -> NoReturn:
-    print(f"ltt-stream: {' '.join(message.split())}", file=sys.stderr)
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(f"ltt-stream: {' '.join(message.split())}", file=sys.stderr)
     raise SystemExit(code)
+
+
+def _fill_closed_descriptors() -> None:
+    """Started with `>&-`, the next file opened would be stdout: put /dev/null there."""
+    for fd in (1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            null = os.open(os.devnull, os.O_RDWR)
+            os.dup2(null, fd)
+            if null not in (1, 2):
+                os.close(null)
 
 
 def main() -> None:
     """The console script: errors are one line, exit codes 0 done, 1 failed, 2 usage."""
+    _fill_closed_descriptors()
     try:
         code = cli.main(standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        raise SystemExit(USAGE) from None
     except click.UsageError as error:
         hint = f"; see `{error.ctx.command_path} --help`" if error.ctx else ""
         _fail(error.format_message().rstrip(".") + hint, USAGE)
@@ -171,10 +215,6 @@ def main() -> None:
         _fail(error.format_message(), FAILED)
     except (click.Abort, KeyboardInterrupt):
         raise SystemExit(130) from None
-    except BrokenPipeError:
-        # The reader has gone (`| head`): that is no error. Python would complain while closing.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(DONE) from None
     except Exception as error:
         from pipeline.errors import exit_code
 

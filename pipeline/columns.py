@@ -11,6 +11,8 @@ import pyarrow as pa
 
 MAX_DICTIONARY = 1 << 16
 """A dictionary with more values starts afresh: hostile host names must not eat the memory."""
+MAX_WORD_BYTES = 255
+"""Longer words are cut: the length that RFC 5424 allows a hostname; app names have 48."""
 
 
 class Vocabulary:
@@ -28,7 +30,8 @@ class Vocabulary:
             self.code(value)
 
     def code(self, value: bytes) -> int:
-        """The code of a value, added where it is new."""
+        """The code of a value, added where it is new; a very long value is cut."""
+        value = value[:MAX_WORD_BYTES]
         code = self._codes.get(value)
         if code is None:
             code = len(self._words)

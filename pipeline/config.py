@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from datetime import UTC, tzinfo
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -32,9 +32,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Directory of the Arrow files; None stores nothing."""
     file_format: FileFormat = "arrow"
     """Of finished files: Arrow IPC, or Parquet."""
-    rotate_mib: Annotated[float, Meta(gt=0)] = 256.0
+    rotate_mib: Annotated[float, Meta(gt=0, le=1_000_000)] = 256.0
     """An open file is finished at this size, in MiB."""
-    rotate_s: Annotated[float, Meta(gt=0)] = 3600.0
+    rotate_s: Annotated[float, Meta(gt=0, le=1e9)] = 3600.0
     """An open file is finished at this age."""
     format: Format = "text"
     """What stdout gets."""
@@ -93,6 +93,16 @@ def _read(path: Path) -> dict[str, Any]:
     return {key.replace("-", "_"): value for key, value in table.items()}
 
 
+def _words(key: str, what: str) -> str:
+    """What is wrong with a value, and the mend."""
+    choices = get_args(get_type_hints(Config).get(key))
+    if choices and all(isinstance(choice, str) for choice in choices):
+        return f"choose one of {', '.join(choices)}"
+    if key == "listen":
+        return 'write a list, listen = ["udp://0.0.0.0:514"]'
+    return what.replace("`", "")
+
+
 def _checked(values: Mapping[str, Any], name: Callable[[str], str]) -> Config:
     known = Config.__struct_fields__
     for key in values:
@@ -103,7 +113,7 @@ def _checked(values: Mapping[str, Any], name: Callable[[str], str]) -> Config:
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `$.")
         key = where.rstrip("`").split("[")[0] or "?"
-        raise ConfigError(f"{name(key)}: {what}, got {values.get(key)!r}") from error
+        raise ConfigError(f"{name(key)}: {_words(key, what)}, got {values.get(key)!r}") from error
     zone_named(config.zone, name("zone"))
     if config.metrics is not None:
         try:

@@ -127,6 +127,11 @@ class Metrics:
         self.written_messages_total = counter(
             "written_messages_total", "Messages a sink has taken.", "sink"
         )
+        self.sink_dropped_messages_total = counter(
+            "sink_dropped_messages_total",
+            "Messages that a sink did not take, whether or not another one did.",
+            *("sink", "reason"),
+        )
         self.scored_messages_total = counter(
             "scored_messages_total",
             "Messages by what gave the score: template cache, model, or shed (none).",

@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -32,14 +32,16 @@ from pipeline.process import Processor
 from pipeline.receivers import Receiver, open_receivers
 from pipeline.scorer import Scorer
 from pipeline.server import MetricsServer
-from pipeline.sinks import Sink, SinkClosed, SinkFull
+from pipeline.sinks import Sink, SinkClosed, SinkFull, SinkStalled
 from pipeline.sinks.opening import open_sinks, recover_output
 from pipeline.sockets import listen_tcp
-from pipeline.state import SAVE_EVERY_S, StateError, load_state, save_state
+from pipeline.state import SAVE_EVERY_S, StateError, claim, load_state, save_state
 
 DONE, FAILED = 0, 1
 IDLE_S = 0.25
 """How often an idle loop looks at its chores: watchdog, rotation, gauges."""
+STOP_TRIES = 8
+"""How often a stdout that is not read is tried, once we are told to stop: two seconds."""
 FULL_RETRY_S = 0.5
 """How often a full disk is tried again."""
 
@@ -52,7 +54,11 @@ def run(config: Config) -> int:
     stream = Stream(config)
     with stream.signals():
         stream.startup()
-        stream.main_loop()
+        try:
+            stream.main_loop()
+        except BaseException:
+            stream.abandon()
+            raise
         return stream.shutdown()
 
 
@@ -70,6 +76,13 @@ class Stream:
         self.processor: Processor
         self.server: MetricsServer | None = None
         self._stopping = False
+        self._signalled = False
+        self._lost = False
+        """Lines found no room on the disk until the end."""
+        self._stalled: dict[str, SinkFull] = {}
+        """Why the sinks of these names take nothing now."""
+        self._dead: set[str] = set()
+        """Sources that have failed and were said to have."""
         self._rotate = False
         self._watchdog_s = systemd.watchdog_interval_s()
         self._watchdog_due_s = 0.0
@@ -84,6 +97,8 @@ class Stream:
         datagrams, listeners = systemd.listen_sockets()
         self._open_metrics(listeners)
         recover_output(config, _say)
+        if config.state_dir is not None:
+            self._state_lock = claim(Path(config.state_dir))
         self.receivers = open_receivers(config.listen, datagrams)
         for receiver in self.receivers:
             self.books.open_source(receiver.source)
@@ -136,19 +151,32 @@ class Stream:
             self.server.close()
         if not self._quiet:
             _say(self.books.summary())
-        errors = [receiver.error for receiver in self.receivers if receiver.error]
-        for error in errors:
-            _say(error)
-        return FAILED if errors else DONE
+        failed = self._lost or any(receiver.error for receiver in self.receivers)
+        return FAILED if failed else DONE
+
+    def abandon(self) -> None:
+        """The loop has failed: save what can be saved, count what can't."""
+        for receiver in self.receivers:
+            receiver.stop()
+            receiver.join(1.0)
+        self.queue.close()
+        while frames := self.queue.take(self.config.batch_lines, 0.0):
+            self.books.dropped(frames, "failed")
+        for sink in self.sinks:
+            with suppress(Exception):
+                sink.close()
+        with suppress(Exception):
+            self._save_state()
+        _say(self.books.summary())
 
     @contextmanager
     def signals(self) -> Iterator[None]:
         """SIGTERM and SIGINT drain, a second one ends at once; SIGHUP rotates the output."""
 
         def stop(number: int, frame: FrameType | None) -> None:
-            if self._stopping:
+            if self._signalled:
                 os._exit(FAILED)
-            self._stopping = True
+            self._signalled = self._stopping = True
             self.queue.wake()
 
         def rotate(number: int, frame: FrameType | None) -> None:
@@ -164,54 +192,84 @@ class Stream:
                 signal.signal(number, handler)
 
     def _batch(self, frames: list[Frames]) -> None:
-        if not self.sinks:
-            self.books.dropped(frames, "stdout_closed")
-            return
-        started_s = time.perf_counter()
-        batch = self.processor.process(frames, overloaded=lambda: self.queue.overloaded)
-        processed_s = time.perf_counter()
-        self.books.processed(self.processor, batch.num_rows, processed_s - started_s)
-        for sink in list(self.sinks):
-            self._write(sink, batch, frames)
+        try:
+            started_s = time.perf_counter()
+            batch = self.processor.process(frames, overloaded=self._overloaded)
+            processed_s = time.perf_counter()
+            self.books.processed(self.processor, batch.num_rows, processed_s - started_s)
+            reasons = [self._write(sink, batch) for sink in list(self.sinks)]
+        except BaseException:
+            self.books.dropped(frames, "failed")
+            raise
+        if all(reasons):
+            self.books.dropped(frames, next(filter(None, reasons), "stdout_closed"))
         self.books.finished(frames, time.perf_counter() - processed_s)
 
-    def _write(self, sink: Sink, batch: pa.RecordBatch, frames: list[Frames]) -> None:
-        """Write, waiting for room where there is none; the lines are counted either way."""
+    def _overloaded(self) -> bool:
+        """Whether to shed the model; asked every now and then, so a sign of life as well."""
+        self._beat()
+        return self.queue.overloaded
+
+    def _write(self, sink: Sink, batch: pa.RecordBatch) -> str | None:
+        """Write, waiting for room where there is none; why the sink did not take it, or None."""
+        patience = STOP_TRIES
         while True:
             try:
                 sink.write(batch)
-            except SinkFull as error:
-                if self.queue.stall_reason is None:
-                    self.queue.stall_reason = "disk_full"
-                    self.health.set_not_ready("sink", str(error))
-                    _say(f"{error}: waiting for room")
-                if self._stopping:
-                    self.books.dropped(frames, "disk_full")
-                    return
+            except SinkFull as full:
+                self._note(sink, full)
+                stalled = isinstance(full, SinkStalled)
+                patience -= 1
+                if self._stopping and (patience <= 0 or not stalled):
+                    if stalled:
+                        self.sinks.remove(sink)
+                    self._lost = self._lost or not stalled
+                    self.books.refused(sink, batch.num_rows, full.reason)
+                    return full.reason
                 self._chores()
-                # A signal wakes this sleep late by at most its length; that is soon enough.
-                time.sleep(FULL_RETRY_S)
+                if not stalled:
+                    # A signal is seen late by at most this; that is soon enough.
+                    time.sleep(FULL_RETRY_S)
             except SinkClosed:
                 # `| head` has seen enough: take no more in, finish what is here, end quietly.
                 self.sinks.remove(sink)
                 self._stopping = self._quiet = True
-                if not self.sinks:
-                    self.books.dropped(frames, "stdout_closed")
-                return
+                self.books.refused(sink, batch.num_rows, "stdout_closed")
+                return "stdout_closed"
             else:
-                break
-        if self.queue.stall_reason is not None:
-            self.queue.stall_reason = None
+                self._note(sink, None)
+                self.books.written(sink, batch.num_rows)
+                return None
+
+    def _note(self, sink: Sink, full: SinkFull | None) -> None:
+        """Keep, say and show why a sink takes nothing, or that it does again."""
+        before = self._stalled.pop(sink.name, None)
+        if full is not None:
+            self._stalled[sink.name] = full
+        if (before is None) == (full is None):
+            return
+        current = next(iter(self._stalled.values()), None)
+        self.queue.stall_reason = None if current is None else current.reason
+        if current is None:
             self.health.set_ready("sink")
-            _say("there is room again: going on")
-        self.books.written(sink, batch.num_rows)
+        else:
+            self.health.set_not_ready("sink", str(current))
+        changed = full or before
+        if not isinstance(changed, SinkStalled):  # a reader may rest: that is no news
+            _say(
+                f"{full}: waiting for room; Ctrl-C gives up"
+                if full
+                else "there is room again: going on"
+            )
 
     def _chores(self) -> None:
         """What a loop does between two batches, and while it waits for room on the disk."""
-        self.health.beat()
-        if self._watchdog_s and time.monotonic() >= self._watchdog_due_s:
-            self._watchdog_due_s = time.monotonic() + self._watchdog_s
-            systemd.notify("WATCHDOG=1")
+        self._beat()
+        for receiver in self.receivers:
+            if receiver.error is not None and receiver.source not in self._dead:
+                self._dead.add(receiver.source)
+                self.health.set_not_ready("sockets", receiver.error)
+                _say(receiver.error)
         now_us = time.time_ns() // 1000
         for sink in self.sinks:
             sink.tick(now_us)
@@ -222,13 +280,18 @@ class Stream:
             self._save_state()
         self.books.update(self.receivers, ready=not self.health.not_ready())
 
+    def _beat(self) -> None:
+        """A sign of life: for /healthz and for systemd's watchdog."""
+        self.health.beat()
+        if self._watchdog_s and time.monotonic() >= self._watchdog_due_s:
+            self._watchdog_due_s = time.monotonic() + self._watchdog_s
+            systemd.notify("WATCHDOG=1")
+
     def _load_state(self) -> None:
         if self.config.state_dir is None:
             return
-        directory = Path(self.config.state_dir)
-        directory.mkdir(parents=True, exist_ok=True)
         try:
-            load_state(directory, self.processor)
+            load_state(Path(self.config.state_dir), self.processor)
         except StateError as error:
             _say(f"{error}; starting afresh")
         self._save_due_s = time.monotonic() + SAVE_EVERY_S
@@ -246,6 +309,8 @@ class Stream:
         address = self.config.metrics
         if inherited:
             listener = inherited[0]
+            if address is not None:
+                _say(f"--metrics {address}: not used, a listening socket was passed in")
         elif address is not None:
             listener = listen_tcp(address)
         else:
@@ -265,8 +330,14 @@ class Stream:
             + (f"; metrics on {self.server.url}/metrics" if self.server else "")
         )
         if sources == "stdin":
-            _say("type or paste log lines, end with Ctrl-D; or pipe a log in")
+            _say(
+                "type or paste log lines, end with Ctrl-D; or pipe a log in. The first 500 lines "
+                "only teach it what is ordinary here"
+            )
 
 
 def _say(text: str) -> None:
-    print(f"ltt-stream: {text}", file=sys.stderr, flush=True)
+    """One line to stderr; a stderr that takes nothing (a full disk) must not end the stream."""
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            print(f"ltt-stream: {text}", file=sys.stderr, flush=True)

@@ -41,13 +41,13 @@ def schema(latent_dim: int = 32) -> pa.Schema:
     the sender's address where the transport knows one.
 
     Header (as declared, null where the line has none): `timestamp` UTC at microseconds;
-    `hostname`, `app_name`, `procid`, `msgid`; `facility` 0 to 23 and `severity` 0 (emerg) to 7
-    (debug) from the PRI, RFC 5424 table 1 and 2.
+    `hostname` and `app_name` (cut at 255 bytes), `procid`, `msgid`; `facility` 0 to 23 and
+    `severity` 0 (emerg) to 7 (debug) from the PRI, RFC 5424 table 1 and 2.
 
     Content: `message` as UTF-8, bytes that are not shown as `\\xNN`; `structured_data` and
     `packet` where the line carries them.
 
-    Scores: `template_id` names the canonical text and is known for every line; `latent`
+    Scores: `template_id` names the canonical text, 0 where the line was not scored; `latent`
     (latent_dim,) is unitless; `predicted_severity` 0 to 7 with its `severity_probability` in
     0 to 1; `surprise` in nats, -log p under the flow; `p_value` in 0 to 1, the share of past
     lines at least as surprising. All five are null where `scored` is false (the model was shed).

@@ -5,11 +5,12 @@ Without it a restarted program takes every template for new and knows no surpris
 
 from __future__ import annotations
 
+import fcntl
 import os
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from models.calibration import Calibration
@@ -24,6 +25,26 @@ SAVE_EVERY_S = 300.0
 
 class StateError(Exception):
     """A state file that cannot be used; one line."""
+
+
+def claim(directory: Path) -> int:
+    """Make the directory and lock it for this process; the lock's descriptor, kept open.
+
+    Raises OSError, one line, when it cannot be made or another process has it.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        fd = os.open(directory / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise OSError(f"--state-dir {directory}: cannot be used: {error.strerror}") from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise OSError(
+            f"--state-dir {directory}: another ltt-stream has it; give each its own"
+        ) from None
+    return fd
 
 
 def save_state(directory: Path, processor: Processor) -> None:
@@ -41,7 +62,7 @@ def save_state(directory: Path, processor: Processor) -> None:
             schema=np.array(SCHEMA),
             template_id=ids,
             seen=seen,
-            apps=np.array(apps, np.str_),
+            apps=np.frombuffer(msgspec.json.encode(apps), np.uint8),
             lines=lines,
             once=once,
             window=scorer.calibration.window(),
@@ -68,13 +89,16 @@ def load_state(directory: Path, processor: Processor) -> bool:
         if int(found["schema"]) != SCHEMA:
             raise StateError(f"{path}: schema {found['schema']}, this program reads {SCHEMA}")
         counted = dict(zip(found["template_id"].tolist(), found["seen"].tolist(), strict=True))
-        apps, lines, once = found["apps"].tolist(), found["lines"], found["once"]
+        apps = msgspec.json.decode(found["apps"].tobytes(), type=list[str])
+        lines, once = found["lines"], found["once"]
         if not len(apps) == len(lines) == len(once):
             raise ValueError("columns of different lengths")
         window, model = found["window"].astype(np.float32), str(found["window_model"])
         scored_lines = int(found["scored_lines"])
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise StateError(f"{path}: cannot be read: {error}") from error
+    except StateError:
+        raise
+    except Exception as error:  # numpy and zipfile raise nearly anything for damaged bytes
+        raise StateError(f"{path}: damaged, or no state of ltt-stream") from error
     scorer.remember(counted)
     scorer.novelty.restore(apps, lines, once)
     if model == scorer.model_version:  # another model's surprises are no measure for this one's

@@ -2,13 +2,14 @@
 
 OSError
 ├── SinkFull     no room now: the same batch may be given again
+│   └── SinkStalled   stdout is not read just now
 └── SinkClosed   the reader of stdout is gone: end quietly
 """
 
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,6 +41,15 @@ class Sink(Protocol):
 
 class SinkFull(OSError):  # noqa: N818 - a state, not a fault
     """No room: the file system or the quota is full."""
+
+    reason: ClassVar[str] = "disk_full"
+    """Of the lines that are dropped meanwhile."""
+
+
+class SinkStalled(SinkFull):
+    """The reader of stdout takes nothing just now."""
+
+    reason: ClassVar[str] = "stdout_stalled"
 
 
 class SinkClosed(OSError):  # noqa: N818 - the ordinary end of a pipe

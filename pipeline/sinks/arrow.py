@@ -87,7 +87,7 @@ class ArrowSink:
 
     def tick(self, now_us: int) -> None:
         """Rotate by age; try again to finish what had no room."""
-        if self._file is not None and now_us - self._first_us >= self._rotate_age_us:
+        if self._file is not None and abs(now_us - self._first_us) >= self._rotate_age_us:
             self.rotate()
         self._finisher.tick(now_us)
 

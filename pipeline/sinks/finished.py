@@ -61,15 +61,20 @@ def finish(stream: Path, contents: Contents, file_format: FileFormat) -> Path:
     return target
 
 
+_GROUP_BYTES = 64 << 20
+"""Very long lines make smaller groups: memory stays flat."""
+
+
 def _groups(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
     group: list[pa.RecordBatch] = []
-    held = 0
+    held = size = 0
     for batch in batches:
         group.append(batch)
         held += batch.num_rows
-        if held >= rows:
+        size += batch.nbytes
+        if held >= rows or size >= _GROUP_BYTES:
             yield pa.Table.from_batches(group).combine_chunks()
-            group, held = [], 0
+            group, held, size = [], 0, 0
     if group:
         yield pa.Table.from_batches(group).combine_chunks()
 

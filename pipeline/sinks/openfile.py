@@ -41,13 +41,16 @@ class OpenFile:
         Raises OSError (SinkFull where there is no room for a name).
         """
         first = datetime.fromtimestamp(first_us // 1_000_000, UTC)
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:  # FileExistsError too: a file, or a link to nothing, is there
+            raise explained(error, directory) from error
         stamp = f"{first:%Y%m%dT%H%M%S}.{first_us % 1_000_000:06d}Z"
         while True:
             # Random, because process numbers repeat where containers share a folder.
             name = f"{HIDDEN}{stamp}-{secrets.token_hex(4)}{OPEN_SUFFIX}"
             path = directory / name
             try:
-                directory.mkdir(parents=True, exist_ok=True)
                 fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
             except FileExistsError:
                 continue

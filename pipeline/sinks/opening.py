@@ -24,7 +24,10 @@ def recover_output(config: Config, say: Callable[[str], None]) -> None:
     if config.out is None:
         return
     directory = Path(config.out)
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"--out {directory}: cannot be made: {error.strerror}") from error
     done = recover(directory, config.file_format)
     if done.rows or done.lost_bytes:
         say(
