@@ -23,6 +23,7 @@ from models.errors import CheckpointError as CheckpointError
 from models.raccoon import CLASSES, Architecture, Raccoon
 
 SCHEMA = "ltt-stream/raccoon/1"
+NAME = "raccoon"
 EMISSION_PRIOR = (0.007, 0.007, 0.018, 0.09, 0.165, 0.145, 0.51, 0.058)
 """Severities that running machines emit, emerg … debug: mostly info, little debug.
 
@@ -57,7 +58,7 @@ class Checkpoint:
 
 def pretrained_path() -> Path:
     """The checkpoint that ships with the package."""
-    return Path(__file__).parent / "pretrained" / "raccoon"
+    return Path(__file__).parent / "pretrained" / NAME
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -89,8 +90,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint; the model is in evaluation mode, in fp32.
 
     Raises CheckpointError, one line naming the file, for one that is missing, truncated, of
-    another schema or not of the shape it says.
+    another schema or not of the shape it says. A folder that `train` has written is taken for the
+    checkpoint in it.
     """
+    if not (path / "config.json").exists() and (path / NAME / "config.json").exists():
+        path = path / NAME
     weights_path, config_path = path / "model.safetensors", path / "config.json"
     config = _config(config_path)
     try:
