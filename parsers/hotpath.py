@@ -40,16 +40,19 @@ _PRIORITIES_1: Final = {b"<%d>1" % priority: priority for priority in range(192)
 
 # The quick expressions decline what the careful path reads in another way: a year or a zone after
 # the stamp, a level where the hostname stands, a second header, tags without a blank after them.
+# Without a hostname what looks like a tag may be a zone, or a hostname before a second header.
+_NO_ZONE: Final = b"".join(rb"(?<! [A-Z]{%d}: )" % size for size in range(1, 5))
+_NO_HEADER_NEXT: Final = rb"(?![ :%*.]|\d+: |\d{4} +[A-Z]|[A-Z][a-z][a-z] +\d)"
 _HOST: Final = (
     rb"(?: (?![A-Z]+ |\d{4} |TZ[+-])"
     rb"(?P<host>[\w\x80-\xff][\w.\x80-\xff-]*+)(?= ))?+ "
 )
 _TAG: Final = (
-    rb"(?:(?!CEF|LEEF)([A-Za-z_%%(/][%s]*+)(?:\[([^\]\[\s]*+)\])?+: (?(host)|(?!%%))"
+    rb"(?:(?!CEF|LEEF)([A-Za-z_%%(/][%s]*+)(?:\[([^\]\[\s]*+)\])?+: (?(host)|%s%s)"
     # Without a tag only what cannot be taken for one, after a hostname.
     rb"|(?(host)|(?!))(?!(?:[Mm]essage|forwarded) |[A-Z][a-z][a-z] +\d)"
     rb"(?=CEF:|LEEF:|[A-Za-z][\w,=-]*+ ))"
-) % rfc3164.TAG_CHARS
+) % (rfc3164.TAG_CHARS, _NO_ZONE, _NO_HEADER_NEXT)
 _TAIL: Final = rb"(?:\xef\xbb\xbf)?+(.*[^ \t\r\n\0]|)"  # no BOM, no blanks at the end
 _match_named: Final = re.compile(
     rb"(?:<(\d{1,3})>)?+([A-Z][a-z][a-z] [ \d]?\d (?:\d{4} )?\d\d:)(\d\d:\d\d):?+"
@@ -69,7 +72,7 @@ _match_headless: Final = re.compile(rb"<(\d{1,3})>(?=\w+=|CEF:\d|LEEF:\d)").matc
 _match_bare_tag: Final = rfc3164.BARE_TAG.match
 # Digits that begin a header: a date, a year before the month, Cisco's number, a version.
 _match_digits: Final = re.compile(
-    rb"\d{4}-\d\d-\d\d[Tt]|\d{4} +\w{3} |[\w:.-]+: |\d{1,3} +\d{4}-"
+    rb"\d{4}-\d\d-\d\d[Tt]|\d{4} +\w{3,9} |[\w:.-]+: |\d{1,3} +\d{4}-"
 ).match
 
 _match_month: Final = re.compile(rb"(?i:%s)[A-Za-z]{0,6} " % b"|".join(MONTHS)).match

@@ -97,7 +97,7 @@ def _verdict(prefix: bytes) -> tuple[str | None, str | None]:
     if proxmox is not None:
         # the chain names the rule; "policy DROP: " follows, or nothing
         return verb_in(prefix[proxmox.end() :]), text(proxmox[1])
-    words = _PAIR.sub(b"", prefix).strip(b" :-\t")
+    words = _PAIR.sub(b"", prefix).strip(b' :-\t"')
     if words.startswith(b"[") and words.find(b"]") == len(words) - 1:
         words = words[1:-1]
     return verb_in(words), text(words)

@@ -38,6 +38,8 @@ _TEXT_ENDS = re.compile(
     rb"(?P<rest>.{0,200})",
     re.DOTALL,
 )
+_TEXT_PROTOCOL = re.compile(rb"\([^\n]{0,200}?\bproto:? ([\w-]{1,20}) \(\d+\)")
+_TEXT_WORD = re.compile(rb"(IGMP|VRRP|CARP|PIM|OSPF|ESP|AH|GRE)", re.IGNORECASE)
 _TEXT_FLAGS = re.compile(rb"(?:Flags \[([A-Z.]{1,9})\]|([SFRPUEW.]{1,8}) )")
 
 
@@ -100,6 +102,8 @@ def parse_tcpdump(message: bytes, app_name: bytes | None = None) -> Packet | Non
         flags = tcp_flags((found[1] or found[2]).replace(b".", b"A"))
     elif ends["dst_port"] is not None:
         name = "udp"
+    elif (said := _TEXT_PROTOCOL.match(head["packet"]) or _TEXT_WORD.match(rest)) is not None:
+        name = protocol(said[1])
     inward = head["direction"] == b"in"
     interface = text(head["interface"])
     ports = name not in PORTLESS

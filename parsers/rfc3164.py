@@ -69,7 +69,7 @@ _PLAIN_DATE: Final = re.compile(rb"\d{4}-\d\d-\d\d ")
 # a header in front of one that has its own: `123: *Mar  1 18:46:11.123 UTC: %SYS-5-CONFIG_I: …`.
 _MNEMONIC: Final = re.compile(rb"(%[A-Za-z0-9_]+(?:-[A-Za-z0-9_/]+)*-[0-7]-\w+) ?:")
 _INNER_HEADER: Final = re.compile(
-    rb"(?:(?::? *\d{1,10}: +)?(?:[\w.-]+: +)?:? *"
+    rb"(?:(?::? *\d{1,10}: +(?:[\w.-]+: +)?)?:? *"
     rb"[*.]?(?:\d{4} +)?[A-Z][a-z]{2} +\d\d? +(?:\d{4} +)?\d\d:\d\d:\d\d(?:\.\d+)?"
     rb"(?: [A-Z]{1,5})?(?: [\w.-]+)? ?: *|:? *(?:\d{1,10}: +)?)(?=%)"
 )
@@ -162,7 +162,11 @@ def _without_hostname(text: bytes) -> _Body | None:
                 return None
             # A lone `name:` is a tag, for syslog(3) writes no hostname; but not an address, nor
             # what stands before another tag.
-            if _ADDRESS.fullmatch(tag["app"]) or _MNEMONIC.match(text, tag.end() + 1):
+            if (
+                _ADDRESS.fullmatch(tag["app"])
+                or _MNEMONIC.match(text, tag.end() + 1)
+                or _INNER_HEADER.match(text, tag.end() + 1)
+            ):
                 return _tag_and_content(tag["app"], text[tag.end() :])
     elif not (ended and tag["pid"].isdigit()):
         return None

@@ -79,7 +79,7 @@ def read(rest: bytes, priority: int, received_us: int, clock: Clock) -> FieldTup
             return None
         errors.append("incomplete header")
         kept = start.start(2) if "bad timestamp" in errors else start.end()
-        message = rest[kept:].lstrip(b" ")
+        message = rest[kept:].lstrip(b" ").removeprefix(BOM)
         return (
             "rfc5424", priority, version, timestamp_us, None, None, None, None, None, message,
             tuple(errors),

@@ -45,8 +45,8 @@ class Parser:
         row = rfc5424.read(rest.lstrip(BLANKS), priority, received_us, self._clock)
         if row is None:
             row = rfc3164.read(rest, priority, received_us, self._clock)
-        message = row[9].removeprefix(rfc5424.BOM)
-        return (*row[:9], message, errors + row[10])
+            row = (*row[:9], row[9].removeprefix(rfc5424.BOM), row[10])
+        return (*row[:10], errors + row[10]) if errors else row
 
     def parse(self, data: bytes, *, received: datetime) -> SyslogMessage:
         """The message that came in at `received` (naive means UTC), decoded. Never raises."""

@@ -161,6 +161,20 @@ NETFILTER = [
         ),
     ),
     _netfilter(
+        "firewalld on nftables keeps its quotes",
+        b'"filter_IN_public_DROP: "IN=eth0 OUT= ' + _IP4 + b" PROTO=UDP SPT=4000 DPT=443 LEN=20",
+        packet(
+            action="block",
+            direction="in",
+            protocol="udp",
+            src_port=4000,
+            dst_port=443,
+            in_interface="eth0",
+            rule="filter_IN_public_DROP",
+            length=40,
+        ),
+    ),
+    _netfilter(
         "Shorewall",
         b"Shorewall:net2fw:DROP:IN=eth0 OUT= " + _IP4 + b" PROTO=47 ",
         packet(
@@ -332,6 +346,21 @@ PF = [
         b"rule 5/0(match): block in on em1: 192.0.2.1.4000 > 198.51.100.2.443: Flags [S.], seq 1",
         "pflog",
         tcp(**_EM1, rule="5", tcp_flags="SYN ACK"),
+    ),
+    Line(
+        "tcpdump of pflog, IGMP",
+        b"pf",
+        b"rule 5/0(match): block in on em1: 192.0.2.1 > 198.51.100.2: igmp query v2",
+        "pflog",
+        packet(**_EM1, protocol="igmp", rule="5"),
+    ),
+    Line(
+        "tcpdump -v of pflog, CARP",
+        b"pf",
+        b"rule 5/0(match): block in on em1: (tos 0x10, ttl 255, id 1, offset 0, flags [DF], proto "
+        b"VRRP (112), length 56) 192.0.2.1 > 198.51.100.2: vrrp 192.0.2.1 > 198.51.100.2: VRRPv2",
+        "pflog",
+        packet(**_EM1, protocol="vrrp", rule="5"),
     ),
     Line(
         "tcpdump of pflog, IPv6",

@@ -40,7 +40,8 @@ SEEDS = [
 ]
 PIECES = [
     b" ", b"  ", b":", b"[", b"]", b"<", b">", b"-", b"=", b",", b"\t", b"\n", b"\0", b"\xff",
-    b"\xef\xbb\xbf", b"1 ", b"123: ", b"2026 ", b"0826 ", b"/: ", b"UTC ", b"INFO ", b"host ", b"app: ", b"a[1] ",
+    b"\xef\xbb\xbf", b"1 ", b"123: ", b"2026 ", b"UTC ", b"INFO ", b"host ", b"app: ", b"a[1] ",
+    b"0826 ", b"/: ", b"EDT: ", b"*Mar  1 18:46:11: ",
     b"::1 ", b".5", b"+01:00", b"CEF:0|", b"Oct 11 22:14:15 ", b"<34>", b"2026-11-21T10:00:00Z ",
     b"%ASA-6-302013: ", b'[a b="c"] ', b"last message repeated 3 times",
     b"Message forwarded from ", b"user.info ", b"a,b: ", b"a<b>: ", b"October 11 22:14:15 ",
@@ -79,6 +80,13 @@ def test_never_raises_and_keeps_raw(data: bytes) -> None:
 @example(b"May 16 12:11:51 /: text")
 @example(b"2025/03/18:%ASA-6-302013: text")
 @example(b"101 21: %SYS-5-CONFIG_I: text")
+@example(b"Oct 11 22:14:15 router1: *Mar  1 18:46:11: %SYS-5-CONFIG_I: text")
+@example(b"Oct 11 22:14:15 relay router1: Mar  1 18:46:11: %SYS-5-CONFIG_I: text")
+@example(b"Oct 11 22:14:15 EDT: text")
+@example(b"Oct 11 22:14:15 fw1:  %ASA-6-302304: text")
+@example(b"Oct 11 22:14:15 fw1: : %ASA-6-302304: text")
+@example(b"2022 October 1 22:14:15 host app: text")
+@example(b'<13>1 2026-11-21T10:00:00Z h a p m [a b="c"][d] \xef\xbb\xbf\xef\xbb\xbftext')
 def test_the_quick_path_agrees_with_the_careful_one(data: bytes) -> None:
     parser = Parser()
     assert parser.fields(data, RECEIVED_US) == parser.careful(data, RECEIVED_US)

@@ -19,6 +19,11 @@ SENT = [
         "router1", "%SYS-5-CONFIG_I", None, "Configured from console", MAR_1,
     ),
     Sent(
+        "Cisco IOS in a relay's file",
+        "<189>Mar  1 18:46:11 router1: *Mar  1 18:46:10.123: %SYS-5-CONFIG_I: Configured",
+        "router1", "%SYS-5-CONFIG_I", None, "Configured", MAR_1,
+    ),
+    Sent(
         "Cisco IOS, uptime without a number",
         "<189>00:01:01: %LINK-3-UPDOWN: Interface Fa0/1, changed state to up",
         None, "%LINK-3-UPDOWN", None, "Interface Fa0/1, changed state to up", None,
