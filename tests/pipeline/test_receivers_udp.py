@@ -8,7 +8,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,12 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.batcher import FrameQueue
-from pipeline.receivers import ReceiverError, open_receivers
 from pipeline.receivers.address import parse_listener
 from pipeline.receivers.recvmmsg import PeerNames, RecvmmsgReader, RecvmsgReader, open_reader
 from pipeline.receivers.udp import DropCount, UdpReceiver, bind_udp
-from pipeline.sockets import BindError
-from tests.support import ROOT
 
 LONG_S = 30.0
 LARGEST = 65507
@@ -295,97 +292,6 @@ def test_the_receive_buffer_is_as_large_as_the_system_allows() -> None:
     assert larger.receive_buffer_bytes == receiver.receive_buffer_bytes
     receiver.stop()
     larger.stop()
-
-
-@pytest.fixture
-def held() -> Iterator[int]:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        yield sock.getsockname()[1]
-
-
-def test_a_port_in_use_names_its_holder(held: int) -> None:
-    with pytest.raises(BindError) as refused:
-        open_receivers([f"udp://127.0.0.1:{held}"])
-    assert str(held) in str(refused.value)
-    assert f"pid {os.getpid()}" in str(refused.value)
-
-
-def test_both_families_can_listen_on_one_port(held: int, ipv6: None) -> None:
-    four = bind_udp(parse_listener("udp://0.0.0.0:0"))
-    six = bind_udp(parse_listener(f"udp://[::]:{four.getsockname()[1]}"))
-    four.close()
-    six.close()
-
-
-def test_an_address_that_is_not_ours_is_refused_in_one_line() -> None:
-    for url in ("udp://192.0.2.1:5514", "udp://no-such-host.invalid:5514"):
-        with pytest.raises(BindError) as refused:
-            bind_udp(parse_listener(url))
-        assert str(refused.value).startswith(url)
-        assert "\n" not in str(refused.value)
-
-
-UNPRIVILEGED = """
-import os
-from pipeline.receivers.udp import bind_udp
-from pipeline.receivers.address import parse_listener
-bind_udp(parse_listener("udp://127.0.0.1:0")).close()
-os.setgroups([]); os.setgid(65534); os.setuid(65534)
-try:
-    bind_udp(parse_listener("udp://127.0.0.1:514"))
-except OSError as error:
-    print(error)
-"""
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give it up")
-def test_a_low_port_without_privilege_says_the_mend() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", UNPRIVILEGED],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.startswith("udp://127.0.0.1:514: ")
-    assert "CAP_NET_BIND_SERVICE" in done.stdout
-    assert done.stdout.count("\n") == 1
-
-
-def test_a_failed_listener_leaves_nothing_open(held: int) -> None:
-    free = bind_udp(parse_listener("udp://127.0.0.1:0"))
-    url = f"udp://127.0.0.1:{free.getsockname()[1]}"
-    free.close()
-    with pytest.raises(BindError):
-        open_receivers([url, f"udp://127.0.0.1:{held}"])
-    bind_udp(parse_listener(url)).close()
-
-
-def test_sockets_of_other_kinds_are_refused() -> None:
-    for family, kind in (
-        (socket.AF_UNIX, socket.SOCK_DGRAM),
-        (socket.AF_INET, socket.SOCK_STREAM),
-    ):
-        with (
-            socket.socket(family, kind) as sock,
-            pytest.raises(ReceiverError, match=f"{family.name} {kind.name}"),
-        ):
-            UdpReceiver(sock)
-
-
-def test_what_is_named_and_what_is_passed_in_is_opened() -> None:
-    passed = bind_udp(parse_listener("udp://127.0.0.1:0"))
-    source = f"udp://127.0.0.1:{passed.getsockname()[1]}"
-    receivers = open_receivers(["udp://127.0.0.1:0", "stdin"], [passed])
-    assert receivers[0].source == source
-    assert receivers[1].source.startswith("udp://127.0.0.1:")
-    assert not receivers[1].source.endswith(":0")
-    assert [r.can_wait for r in receivers] == [False, False, True]
-    for receiver in receivers:
-        receiver.stop()
-    (alone,) = open_receivers([])
-    assert alone.source == "stdin"
 
 
 def test_peer_names_are_right_and_bounded() -> None:
