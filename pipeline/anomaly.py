@@ -21,7 +21,11 @@ WARM_LINES = 500
 RARE = 1
 """A template is rare the first so many times: what goes on is told once, not again and again."""
 EVIDENCE = 0.4
-"""Nats of novelty and trouble together from which a rare line is flagged."""
+"""Nats of novelty and trouble together from which a rare line is flagged.
+
+Chosen on the sample log that ships, so that its oddities are flagged: how well it does there is a
+fit, not a forecast.
+"""
 TROUBLE = 0.3
 """Probability of err or worse, all severities being equally likely, that is called trouble."""
 SURPRISE_P, SURPRISE_NATS = 0.001, 3.0
