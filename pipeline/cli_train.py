@@ -12,6 +12,7 @@ import click
 import msgspec
 
 if TYPE_CHECKING:
+    from models.precision import DType
     from models.training.loop import Report
 
 _CORPUS = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -103,7 +104,7 @@ def train(
 )
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
-def evaluate(corpus: Path, path: Path | None, dtype: str, threads: int, as_json: bool) -> None:
+def evaluate(corpus: Path, path: Path | None, dtype: DType, threads: int, as_json: bool) -> None:
     """Measure a checkpoint on a labelled corpus, with the corpus's and the emission prior."""
     from models.checkpoint import pretrained_path
     from models.inference import Engine
@@ -111,7 +112,7 @@ def evaluate(corpus: Path, path: Path | None, dtype: str, threads: int, as_json:
     from models.training.loop import evaluate as run
 
     with _one_line_errors():
-        engine = Engine.load(path or pretrained_path(), dtype=dtype, threads=threads)  # type: ignore[arg-type]  # click checked it
+        engine = Engine.load(path or pretrained_path(), dtype=dtype, threads=threads)
         rows = read_corpus(corpus)
         result = run(engine, rows)
     if as_json:
