@@ -175,7 +175,11 @@ class FrameQueue:
                 continue
 
     def wake(self) -> None:
-        """Make take() return at once (the next one, if none waits). Safe in a signal handler."""
+        """Make take() return at once (the next one, if none waits). Safe in a signal handler.
+
+        From a handler that interrupts the very last step before the sleep, take() returns after
+        its `idle_s`: the interpreter runs handlers once the sleep is over.
+        """
         self._woken = True
         self._tokens.put(None)
 

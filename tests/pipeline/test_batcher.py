@@ -119,9 +119,14 @@ def test_closing_gives_out_the_rest_at_once_and_then_the_end() -> None:
 
 
 def test_a_signal_handler_wakes_the_consumer_wherever_it_is() -> None:
-    """The handler runs in the consumer's own thread, at any instruction of take()."""
+    """The handler runs in the consumer's own thread, at any instruction of take().
+
+    A signal that lands between the interpreter's last look for signals and its sleep is seen at
+    the next idle turn: a window of nanoseconds, hit now and then.
+    """
     queue = FrameQueue(10)
-    caught = 0
+    idle_s = 1.0
+    caught = waited_out = 0
 
     def handler(*_: object) -> None:
         nonlocal caught
@@ -137,9 +142,11 @@ def test_a_signal_handler_wakes_the_consumer_wherever_it_is() -> None:
             threading.Timer(
                 random.random() / 500, signal.pthread_kill, [us, signal.SIGUSR1]
             ).start()
-            with without_waiting_it_out():
-                assert queue.take(5, LONG_S, LONG_S) == []
+            began_s = time.monotonic()
+            assert queue.take(5, LONG_S, idle_s) == []
+            waited_out += time.monotonic() - began_s >= idle_s
         assert caught == 200
+        assert waited_out < 20
     finally:
         signal.signal(signal.SIGUSR1, before)
 
