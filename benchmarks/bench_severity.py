@@ -8,7 +8,6 @@ columns Content and Level. Only the message text is scored, without header, prog
 
 from __future__ import annotations
 
-import csv
 import json
 import time
 from pathlib import Path
@@ -16,30 +15,14 @@ from typing import NamedTuple
 
 import click
 import numpy as np
-import numpy.typing as npt
 
-from pipeline.scorer import Scorer
+from models.checkpoint import pretrained_path
+from models.inference import Engine
+from models.text import canonical
+from models.training.metrics import COARSE, metrics, softmax
+from pipeline.labelled_lines import LabelledLines, read_labelled
 
 SYSTEMS = ("Apache", "Zookeeper", "Hadoop", "HDFS", "Spark", "Android")
-LEVELS = {
-    "FATAL": 2,
-    "F": 2,
-    "ERROR": 3,
-    "error": 3,
-    "E": 3,
-    "WARN": 4,
-    "WARNING": 4,
-    "warn": 4,
-    "W": 4,
-    "notice": 5,
-    "INFO": 6,
-    "I": 6,
-    "DEBUG": 7,
-    "D": 7,
-    "V": 7,
-}
-COARSE = np.array([0, 0, 0, 0, 1, 2, 2, 3])
-"""err or worse, warning, notice or info, debug."""
 
 
 class Row(NamedTuple):
@@ -58,54 +41,24 @@ class Row(NamedTuple):
     """Share of lines whose probabilities differ by at most 0.02."""
 
 
-def load(path: Path) -> tuple[list[bytes], npt.NDArray[np.int64]]:
-    """Messages and severities of a structured sample; lines without a known level are left out."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row.get("Level") in LEVELS]
-    return (
-        [row["Content"].encode() for row in rows],
-        np.array([LEVELS[row["Level"]] for row in rows], np.int64),
-    )
-
-
-def measure(system: str, path: Path, auto: Scorer, exact: Scorer) -> Row:
-    messages, severity = load(path)
-    rows = auto.resolve([None] * len(messages), messages).rows
-    probability = auto.table.probability[rows]
-    other = exact.table.probability[exact.resolve([None] * len(messages), messages).rows]
-    truth = COARSE[severity]
-    found = np.stack([probability[:, c == COARSE].sum(1) for c in range(4)], 1).argmax(1)
+def measure(log: LabelledLines, auto: Engine, exact: Engine) -> Row:
+    texts = [canonical(text) for text in log.texts]
+    severity = np.array(log.severity, np.int64)
+    log_prior = np.log(auto.emission_prior)
+    one, other = (e.encode([""] * len(texts), texts).log_likelihood for e in (auto, exact))
+    found = metrics(one, log_prior, severity)
+    probability, expected = softmax(one + log_prior), softmax(other + log_prior)
     return Row(
-        system,
-        len(messages),
-        len(np.unique(rows)),
-        float((truth == found).mean()),
-        float((truth == 2).mean()),
-        macro_f1(truth, found),
-        auroc(severity <= 4, probability[:, :5].sum(1)),
-        float((probability.argmax(1) == other.argmax(1)).mean()),
-        float((np.abs(probability - other).max(1) <= 0.02).mean()),
+        log.name,
+        len(texts),
+        len(set(texts)),
+        found["coarse_accuracy"],
+        float((COARSE[severity] == COARSE[6]).mean()),
+        found["coarse_macro_f1"],
+        found["auroc_warning"],
+        float((probability.argmax(1) == expected.argmax(1)).mean()),
+        float((np.abs(probability - expected).max(1) <= 0.02).mean()),
     )
-
-
-def macro_f1(truth: npt.NDArray[np.int64], found: npt.NDArray[np.int64]) -> float:
-    """Mean F1 over the classes that occur in `truth`."""
-    scores = [
-        2 * ((truth == c) & (found == c)).sum() / ((truth == c).sum() + (found == c).sum())
-        for c in np.unique(truth)
-    ]
-    return float(np.mean(scores))
-
-
-def auroc(truth: npt.NDArray[np.bool_], score: npt.NDArray[np.float32]) -> float:
-    """Area under the ROC curve (Mann–Whitney, ties count half); NaN where one class is missing."""
-    values, place = np.unique(score, return_inverse=True)
-    count = np.bincount(place, minlength=len(values))
-    rank = (np.cumsum(count) - (count - 1) / 2)[place]
-    positive, negative = int(truth.sum()), int((~truth).sum())
-    if not positive or not negative:
-        return float("nan")
-    return float((rank[truth].sum() - positive * (positive + 1) / 2) / (positive * negative))
 
 
 @click.command()
@@ -115,11 +68,12 @@ def auroc(truth: npt.NDArray[np.bool_], score: npt.NDArray[np.float32]) -> float
 def main(logs: Path, model: Path | None, as_json: bool) -> None:
     """Print a table, or JSON."""
     start = time.perf_counter()
-    auto, exact = Scorer.load(model), Scorer.load(model, dtype="fp32")
+    path = model or pretrained_path()
+    auto, exact = Engine.load(path), Engine.load(path, dtype="fp32")
     rows = [
-        measure(system, path, auto, exact)
+        measure(read_labelled(log), auto, exact)
         for system in SYSTEMS
-        if (path := logs / f"loghub_{system}.structured.csv").exists()
+        if (log := logs / f"loghub_{system}.structured.csv").exists()
     ]
     if as_json:
         print(json.dumps([row._asdict() for row in rows]))
@@ -129,10 +83,7 @@ def main(logs: Path, model: Path | None, as_json: bool) -> None:
     for row in rows:
         cells = [f"{c:.3f}" if isinstance(c, float) else str(c) for c in row]
         print("| " + " | ".join(cells) + " |")
-    print(
-        f"\n{auto.model_version}, {auto.engine.dtype} against fp32; "
-        f"{time.perf_counter() - start:.1f} s"
-    )
+    print(f"\n{auto.version}, {auto.dtype} against fp32; {time.perf_counter() - start:.1f} s")
 
 
 if __name__ == "__main__":

@@ -71,7 +71,12 @@ class Engine:
         """
         return cls(load_checkpoint(path), dtype=dtype, threads=threads)
 
-    def encode(self, apps: Sequence[str], texts: Sequence[str]) -> Scores:
+    def encode(
+        self,
+        apps: Sequence[str],
+        texts: Sequence[str],
+        facilities: Sequence[int] | None = None,
+    ) -> Scores:
         """Score canonical texts (models.text.canonical).
 
         An app that training has not met counts as unknown, as "" does: on programs never seen a

@@ -3,13 +3,15 @@
 A line cache sits in front of the model. Its key is (app, message bytes without ASCII digits,
 `significant_slots`), so masking here must depend as little as possible on how many digits there
 are: `eth0` becomes `eth`, any dotted quad an `<ip>`, any run of digits a `<num>`. The law (equal
-keys give equal canonical text) is measured in tests/models/test_text.py.
+keys give equal canonical text) is measured in tests/models/test_text.py. Pairs of lines that must
+stay apart or fall together are in tests/models/test_text_pairs.py.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from enum import Enum, auto
 from typing import Final, NamedTuple
 
 MAX_TOKENS: Final = 64
@@ -38,11 +40,35 @@ _ASA: Final = (
 )
 _FILTERLOG: Final = r"(?:tcp|udp),\d+,[\w.:]{2,45},[\w.:]{2,45},\d+,(\d{1,5}),|(?!)()"
 _HTTP: Final = r"HTTP/\d(?:\.\d)?\" (\d{3})(?!\w)"
+_BEFORE_EVENT: Final = r"vent ?I[Dd]\"?[ =:]{1,3}"
 _BEFORE_CODE: Final = (
-    r"(?:ode|tatus|ignal|rrno|xit|rror|rr|rc|ret|esult)(?:ed|urned|val)?"
+    r"(?:ode|tatus|ignal|rrno|xit|rror|rr|rc|ret|esult|HTTP)(?:ed|urned|val|/\d?\.?\d?)?"
     r"(?: code| status| value| with)?\"?[ =:#]{1,3}[(\[]?-?"
 )
-_CODE: Final = _BEFORE_CODE + r"(\d{1,3})(?![\w.:])"
+_CODE: Final = _BEFORE_CODE + r"(\d{1,3})(?![\w.:]| ?%| ?percent)"
+_CODE_PLACE: Final = _BEFORE_CODE + r"(?![\w.:])"
+# "98.5%", "100 %", "12 percent": the group is the whole part, which `_level` puts in a bucket.
+_PER_CENT: Final = r"(\d(?<![\w.]\d)\d{0,2})(?:\.\d+)? ?(?=(?:%|percent)(?!\w))"
+_PER_CENT_DATA: Final = re.compile(_PER_CENT.encode("ascii"))
+_PER_CENT_TEXT: Final = re.compile(_PER_CENT, re.ASCII)
+_PER_CENT_PLACE: Final = r"(?<!\w)(?:%|percent)(?!\w)"
+_LEVELS: Final = (100, 95, 90, 80, 50, 10, 1)
+"""Lower bounds of the buckets of a percentage; 0 and more than 100 are buckets too."""
+_MAX_LEVELS: Final = 2
+"""Percentages kept of a line: more would be a table, of very many templates."""
+
+
+class _Slots(Enum):
+    """What the groups of a family's pattern are."""
+
+    NUMBERS = auto()
+    PORTS = auto()
+    NUMBERS_AND_LEVELS = auto()
+
+
+def _level(percentage: bytes | str) -> int:
+    value = int(percentage)
+    return 101 if value > 100 else next((low for low in _LEVELS if value >= low), 0)
 
 
 class _Family(NamedTuple):
@@ -50,21 +76,24 @@ class _Family(NamedTuple):
     text: re.Pattern[str]
     place: re.Pattern[bytes] | None
     """Where a slot may stand in the letters of a message; None: it may whatever they are."""
-    ports: bool
+    slots: _Slots
 
     @classmethod
-    def of(cls, pattern: str, *, place: str | None = None) -> _Family:
+    def of(cls, pattern: str, slots: _Slots, *, place: str | None = None) -> _Family:
         return cls(
             re.compile(pattern.encode("ascii")),
             re.compile(pattern, re.ASCII),
             None if place is None else re.compile(place.encode("ascii")),
-            place is None,
+            slots,
         )
 
     def read(self, message: bytes) -> tuple[bytes, ...]:
         """The slots of a message of this family."""
-        if not self.ports:
+        if self.slots is _Slots.NUMBERS:
             return tuple(self.data.findall(message))
+        if self.slots is _Slots.NUMBERS_AND_LEVELS:
+            levels = _PER_CENT_DATA.findall(message)[:_MAX_LEVELS]
+            return (*self.data.findall(message), *[b"%d" % _level(x) for x in levels])
         return tuple(
             [
                 code or (port if port in WELL_KNOWN_PORTS else _OTHER_PORT)
@@ -74,10 +103,16 @@ class _Family(NamedTuple):
 
 
 _FIREWALLS: Final = tuple(
-    _Family.of(pattern) for pattern in (_IPTABLES, _KEY_VALUE, _ASA, _FILTERLOG)
+    _Family.of(pattern, _Slots.PORTS) for pattern in (_IPTABLES, _KEY_VALUE, _ASA, _FILTERLOG)
 )
-_REQUESTS: Final = _Family.of(_HTTP, place=r'HTTP/\.?" ')
-_RESULTS: Final = _Family.of(_CODE, place=_BEFORE_CODE + r"(?![\w.:])")
+_REQUESTS: Final = _Family.of(_HTTP, _Slots.NUMBERS, place=r'HTTP/\.?" ')
+_EVENTS: Final = _Family.of(
+    _BEFORE_EVENT + r"(\d{1,5})(?!\w)", _Slots.NUMBERS, place=_BEFORE_EVENT + r"(?!\w)"
+)
+_RESULTS: Final = _Family.of(_CODE, _Slots.NUMBERS, place=_CODE_PLACE)
+_SHARES: Final = _Family.of(
+    _CODE, _Slots.NUMBERS_AND_LEVELS, place=f"{_CODE_PLACE}|{_PER_CENT_PLACE}"
+)
 
 # Digits of a significant slot wait as private-use characters, so that no mask sees them.
 _PROTECT: Final = {ord("0") + i: 0xE000 + i for i in range(10)}
@@ -101,16 +136,30 @@ _OWN_STAMP: Final = re.compile(
     re.ASCII,
 )
 
+# A point in time whose parts are set apart by blanks, anywhere in a line:
+_LONG_TIME: Final = re.compile(
+    r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+    r"[a-z]{0,6},? +(?:\d+ +)?(?:(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6} +)?"
+    r"\d+,?(?: +\d{4},?)? +\d+:\d+(?::\d+)?(?:[.,]\d+)?"
+    r"(?: [AP]M)?(?: [A-Z]{3,4}\b)?(?: [+-]\d{4}\b| \d{4}\b)?",
+    re.ASCII,
+)
+
 # What varies though it is made of letters. A request's path, referer and agent:
 _REQUEST: Final = re.compile(
     r'"([A-Z]{3,10}) [^"]* (HTTP/\d(?:\.\d)?" \d{3} )(?:\d+|-)(?: "[^"]*" "[^"]*")?'
 )
 # The name of a user, but for root, whose name matters:
+_NOT_USER: Final = r"(?!root\b|unknown\b|invalid\b)[\w.@$+-]+"
 _USER: Final = re.compile(
-    r"((?:[Ii]nvalid|[Ii]llegal|authenticating|for|of|by|from) user "
-    r"|(?:Accepted|Failed) [\w/-]+ for |\) by (?=\w+\(uid)"
-    r"|\b(?:r?user|logname|acct|uname|username)=\"?|^\s*(?=[\w.-]+ : (?:TTY=|user NOT|\d+ inc)))"
-    r"(?!root\b|unknown\b|invalid\b)[\w.@$+-]+"
+    r"((?:nvalid|llegal|authenticating|for|of|by|from) user ['\"]?"
+    r"|Accepted [\w/-]+ for |Failed [\w/-]+ for |\) by (?=\w+\(uid)"
+    r"|(?:user|logname|acct|uname|username)=[\"'<]?|\"user(?:name)?\": ?\"|role \""
+    r"|Account Name:\s+"
+    r"|User ['\"]?(?=[\w.@$+-]+['\"]? (?:from|logged|login|has|was|is|not)\b))" + _NOT_USER
+)
+_LEADING_USER: Final = re.compile(
+    r"(\s*(?=[\w.-]+ : (?:TTY=|user NOT|\d+ inc))|\((?=[\w.-]+\) [A-Z]{3}))" + _NOT_USER
 )
 _COMMAND: Final = re.compile(r"(?<=; COMMAND=).*")
 # The queue id that a mail server begins its line with:
@@ -122,8 +171,14 @@ _H: Final = r"[0-9A-Fa-f]{1,4}"
 _MASK: Final = re.compile(
     r"(?P<url>[A-Za-z][A-Za-z0-9+.-]{1,12}://(?:\[[\w:.]+\])?[^\s\"'<>)\]}|]+)"
     r"|(?P<email>(?<![\w.+=%-])[\w.+=%-]+@[\w-]+(?:\.[\w-]+)+)"
+    r"|(?P<host>(?<![\w.-])(?:[A-Za-z0-9_-]+\.)+(?:"
+    r"com|net|org|edu|gov|de|ru|cn|fr|uk|jp|br|pl|nl|it|io|local|lan|internal|localdomain|arpa"
+    r"|(?:com|net|org|edu|gov|gob|ac|co|go|ne|or)\.[a-z]{2}"
+    r"|(?:eu|tw|kr|mx|au|ca|ch|cz|es|se|fi|dk|ro|hu|tr|ua|za|ar|cl|vn|hk|nz|gr|bg|sk|lt|lv|ee"
+    r"|info|biz)(?!\())"
+    r"(?![\w-]|[./]\w))"
     r"|(?P<time>\d+-\d+-\d+T\d+:\d+(?::\d+)?(?:[.,]\d+)?(?:Z|[+-]\d+:?\d+)?"
-    r"|\d+/[A-Z][a-z]{2}/\d+:\d+:\d+:\d+|\d+([-/])\d+\4\d+(?![\w-])"
+    r"|\d+/[A-Z][a-z]{2}/\d+:\d+:\d+:\d+|\d+(?P<sep>[-/])\d+(?P=sep)\d+(?![\w-])"
     r"|(?<![\w:])\d+:\d+:\d+(?:[.,]\d+)?(?![\w:]))"
     r"|(?P<uuid>(?<!\w)[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?!\w))"
     r"|(?P<mac>(?<![\w:])(?:[0-9A-Fa-f]{2}[:-]){5,}[0-9A-Fa-f]{2}(?!\w))"
@@ -131,15 +186,27 @@ _MASK: Final = re.compile(
     rf"|(?<!\w)(?<![0-9A-Fa-f:]:)(?:(?:{_H}:){{7}}{_H}(?::\d+)?"
     rf"|(?:{_H}(?::{_H}){{0,6}})?::(?:{_H}(?::{_H}){{0,6}})?)(?:%\w+)?(?!\w|:[\w:]))"
     r"|(?P<path>(?<![\w.)/<>\]\ue000-\ue009])[.~]{0,2}/(?!\d+\.\d+\.)[\w.~%@+$-][^\s\"'<>()\[\]{}|,;:&]*"
-    r"|\b[A-Za-z]:\\[^\s\"'<>|,;]+)"
-    r"|(?P<host>(?<![\w.-])[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\."
-    r"(?:com|net|org|edu|gov|de|ru|cn|fr|uk|jp|br|pl|nl|it|io|local|lan|internal|localdomain)"
-    r"(?![\w-]|\.\w))"
-    r"|(?P<hex>0[xX][0-9A-Fa-f]+\b)"
-    r"|(?P<b64>(?<![\w+/=])(?=[A-Za-z+/]*\d+[A-Za-z+/]+\d)(?=[A-Z\d+/]*[a-z])(?=[a-z\d+/]*[A-Z])"
+    r"|\b[A-Za-z]:\\[^\s\"'<>|,;]+"
+    r"|(?<![\w./-])[A-Za-z][\w-]*(?:\.\w+)+/\.?[A-Za-z][\w.$/:-]*\w)"
+    r"|(?P<hex>0[xX][0-9A-Fa-f]+\b|(?<![\w:])[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7](?!\w)"
+    r"|(?<=[A-Za-z]\{)[0-9a-f]{5,8}(?![\w.-])|(?<=[A-Za-z]@)[0-9a-f]{5,8}(?![\w.-]))"
+    r"|(?P<id>(?<=\w-)[bcdfghjklmnpqrstvwxz2456789]{6,10}-[bcdfghjklmnpqrstvwxz2456789]{5}(?![\w-]))"
+    r"|(?P<b64>(?<=SHA256:)[A-Za-z0-9+/]{40,}=?|(?<![\w+/=])(?=[A-Za-z+/]*\d+[A-Za-z+/]+\d)(?=[A-Z\d+/]*[a-z])(?=[a-z\d+/]*[A-Z])"
     r"[A-Za-z0-9+/]{20,}={0,2}(?!\w))"
-    r"|(?P<num>\d+(?:\.\d+)*(?![A-Za-z\d]))"
+    r"|(?P<dur>(?<![\w\[])(?:\d+d)?(?:\d+(?:\.\d+)?(?:[nuµm]?s|m|h|min|sec))+(?![\w-]))"
+    r"|(?P<size>(?<![\w\[])\d+(?:\.\d+)?(?:[kKMGT]i?(?:[Bb](?:it)?(?:/s|ps)?)?|bytes)(?!\w))"
+    r"|_(?P<part>-?\d+(?:_(?:[mr]_)?\d+)*)(?![A-Za-z\d])"
+    r"|(?P<num>(?:(?<![\w()\[\]>}-])-)?(?:(?<![\w])v?\d+\.\d+(?:[\w.+~-]*\w)?"
+    r"|\d+(?:[.,]\d+)*(?![A-Za-z\d])))"
     r"|(?P<word>(?<![A-Za-z])[A-Za-z]*\d[A-Za-z\d]*)",
+    re.ASCII,
+)
+# What blanks took apart: a number and its unit, a date and its time of day, a list of one kind.
+_JOINED: Final = re.compile(
+    r"<num> (?:([kKMGT]i?[Bb](?:it)?(?:/s|ps)?|B|[Bb]ytes?)"
+    r"|[nuµm]?s|m?secs?|[Mm]illis|(?:milli)?seconds?|minutes?|mins?|hours?)(?![\w/-])"
+    r"|(<time>)(?:,? (?:<time>|[AP]M\b|UTC\b|GMT\b))+"
+    r"|(<[a-z0-9]+>)([^<>]{1,32}\3)\4+",
     re.ASCII,
 )
 _HEX_WORD: Final = re.compile(r"[0-9a-f]+|[0-9A-F]+")
@@ -150,8 +217,9 @@ _DIGITS: Final = re.compile(r"\d+", re.ASCII)
 def significant_slots(message: bytes) -> tuple[bytes, ...]:
     """The numbers that change what a line means, in their order, as `canonical` keeps them.
 
-    Exit, HTTP and result codes, signals, errno, a firewall's protocol and destination port (one
-    bucket for ports that are not well known), severity and number of a Cisco message.
+    Exit, HTTP and result codes, signals, errno, numbers of Windows events, a firewall's protocol
+    and destination port (one bucket for ports that are not well known), severity and number of a
+    Cisco message, the first percentages as the lower bound of their bucket (97.5% is 95%).
     """
     family = _family(message)
     return () if family is None else family.read(message)
@@ -189,6 +257,10 @@ def _family(m: bytes) -> _Family | None:
         return _FIREWALLS[3]
     if b'" ' in m and b"HTTP/" in m:
         return _REQUESTS
+    if b"ventI" in m or b"vent I" in m:
+        return _EVENTS
+    if b"%" in m or b"percent" in m:
+        return _SHARES
     if (
         b"rr" in m
         or b"ode" in m
@@ -198,6 +270,7 @@ def _family(m: bytes) -> _Family | None:
         or b"esult" in m
         or b"ret" in m
         or b"rc" in m
+        or b"HTTP" in m
     ):
         return _RESULTS
     return None
@@ -215,18 +288,37 @@ def canonical(message: str) -> str:
     message = _QUEUE_ID.sub("<hex>", message)
     if "; COMMAND=" in message:
         message = _COMMAND.sub("<command>", message)
-    if "user" in message or " for " in message or " : " in message or "=" in message:
+    leading = _LEADING_USER.match(message)
+    if leading is not None:
+        message = f"{leading[1]}<user>{message[leading.end() :]}"
+    if (
+        "user" in message
+        or "ser " in message
+        or "Name:" in message
+        or " for " in message
+        or "=" in message
+    ):
         message = _USER.sub(r"\1<user>", message)
+    if ":" in message:
+        message = _LONG_TIME.sub("<time>", message)
     if " HTTP/" in message:
         message = _REQUEST.sub(r'"\1 <path> \2<num>', message)
     family = _family(message.encode("utf-8", "replace"))
     slots = 0
     if family is not None:
-        message, slots = family.text.subn(_protect_port if family.ports else _protect, message)
+        protect = _protect_port if family.slots is _Slots.PORTS else _protect
+        message, slots = family.text.subn(protect, message)
+        if family.slots is _Slots.NUMBERS_AND_LEVELS:
+            message, levels = _PER_CENT_TEXT.subn(_protect_level, message, _MAX_LEVELS)
+            slots += levels
     get = _token_cache.get
     text = " ".join(
         [get(t) or _mask_token(t) for t in message.split(None, MAX_TOKENS)[:MAX_TOKENS]]
     )
+    if "<" in text:
+        text = _JOINED.sub(_join, text)
+        # A peer is written by its name or by its address as the resolver's luck has it.
+        text = text.replace("rhost=<host>", "rhost=<ip>")
     text = text[:_MAX_TEXT_CHARS]
     if slots:
         text = _PROTECTED.sub(_restore, text).replace(_PROTECTED_PORT, "<port>")
@@ -251,6 +343,10 @@ def _protect_port(match: re.Match[str]) -> str:
     return text[:begin] + (port.translate(_PROTECT) if known else _PROTECTED_PORT) + text[end:]
 
 
+def _protect_level(match: re.Match[str]) -> str:
+    return str(_level(match[1])).translate(_PROTECT)
+
+
 def _restore(match: re.Match[str]) -> str:
     return match[0].translate(_RESTORE)
 
@@ -270,14 +366,22 @@ def _mask_token(token: str) -> str:
 
 def _mask(match: re.Match[str]) -> str:
     kind = match.lastgroup
-    return _mask_word(match[0]) if kind == "word" else f"<{kind}>"
+    if kind == "word":
+        return _mask_word(match[0])
+    return "_<num>" if kind == "part" else f"<{kind}>"
+
+
+def _join(match: re.Match[str]) -> str:
+    if match[2] or match[3]:
+        return match[2] or match[3]
+    return "<size>" if match[1] else "<dur>"
 
 
 def _mask_word(word: str) -> str:
     letters = _DIGITS.sub("", word)
     if not letters:
         return "<num>"
-    if len(letters) > 1 and _HEX_WORD.fullmatch(word):
+    if (len(letters) > 1 or len(word) >= 8) and _HEX_WORD.fullmatch(word):
         return "<hex>"
     # Many changes between letters and digits: an identifier made by a machine, not a name.
     runs = 2 * len(_DIGITS.findall(word)) - word[0].isdigit() - word[-1].isdigit()

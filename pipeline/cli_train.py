@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -97,30 +98,74 @@ def train(
 
 
 @click.command()
-@click.option("--corpus", type=_CORPUS, required=True, help="As for train.")
+@click.option("--corpus", type=_CORPUS, help="As for train.")
+@click.option(
+    "--logs",
+    type=_CORPUS,
+    multiple=True,
+    help="A log whose lines say their severity: X.structured.csv (columns Content, Level, "
+    "perhaps Component) or lines with PRIs; repeatable.",
+)
+@click.option(
+    "--train",
+    "learn",
+    type=_CORPUS,
+    help="A corpus to train the baselines on: majority, lookup per template, and n-grams with "
+    "logistic regression, which needs scikit-learn.",
+)
+@click.option("--plots", type=_MODEL, help="Gets PNGs; needs matplotlib.")
 @click.option("--model", "path", type=_MODEL, help="A checkpoint; else the one that ships.")
 @click.option(
     "--dtype", type=click.Choice(["auto", "bf16", "fp32"]), default="auto", show_default=True
 )
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
-def evaluate(corpus: Path, path: Path | None, dtype: DType, threads: int, as_json: bool) -> None:
-    """Measure a checkpoint on a labelled corpus, with the corpus's and the emission prior."""
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of tables.")
+def evaluate(
+    corpus: Path | None,
+    logs: tuple[Path, ...],
+    learn: Path | None,
+    plots: Path | None,
+    path: Path | None,
+    dtype: DType,
+    threads: int,
+    as_json: bool,
+) -> None:
+    """Measure a checkpoint on a labelled corpus and on real logs, with each prior.
+
+    Example: ltt-stream evaluate --corpus dev.parquet --train train.parquet --logs a.log
+    """
     from models.checkpoint import pretrained_path
     from models.inference import Engine
     from models.training.corpus import read_corpus
-    from models.training.loop import evaluate as run
+    from models.training.evaluate import EXTRA, Baselines, evaluate_corpus
+    from pipeline.evaluate_logs import evaluate_log, mean_of_logs
+    from pipeline.evaluate_report import draw, report
+    from pipeline.labelled_lines import read_labelled
 
+    if corpus is None and not logs:
+        raise click.UsageError("nothing to measure on: name --corpus or --logs")
+    if plots is not None and find_spec("matplotlib") is None:
+        raise click.UsageError(f"--plots: needs matplotlib: {EXTRA}")
     with _one_line_errors():
         engine = Engine.load(path or pretrained_path(), dtype=dtype, threads=threads)
-        rows = read_corpus(corpus)
-        result = run(engine, rows)
+        rows = read_corpus(corpus) if corpus else None
+        labelled = [read_labelled(log) for log in logs]
+        if len({log.name for log in labelled}) < len(labelled):
+            raise click.UsageError("--logs: two logs of one name")
+        baselines = Baselines.learn(read_corpus(learn), _say) if learn else None
+        result: dict[str, Any] = {"model": engine.version, "dtype": engine.dtype}
+        if rows is not None:
+            result["corpus"] = evaluate_corpus(engine, rows, baselines)
+        if labelled:
+            result["logs"] = {x.name: evaluate_log(engine, x, baselines) for x in labelled}
+            result["logs_mean"] = mean_of_logs(result["logs"])
+        drawn = draw(result, plots) if plots else []
     if as_json:
-        facts = {"model": engine.version, "dtype": engine.dtype, "bad_rows": rows.bad, **result}
-        click.echo(msgspec.json.encode(facts).decode())
+        click.echo(msgspec.json.encode(result).decode())
         return
-    click.echo(f"{engine.version} ({engine.dtype}) on {corpus}, {rows.bad} bad rows left out")
-    click.echo(_table(result))
+    click.echo("\n\n".join(report(result)))
+    for picture in drawn:
+        click.echo(f"drawn: {picture}")
 
 
 @click.group()

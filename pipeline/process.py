@@ -20,6 +20,8 @@ from pipeline import anomaly, columns
 from pipeline.columns import Vocabulary
 from pipeline.frames import Frames
 from pipeline.packets import packet_column
+from pipeline.predict import Prediction, Sources, predict
+from pipeline.priors import PRIORS
 from pipeline.schema import STRUCTURED_DATA, schema
 from pipeline.scorer import SHED, Scorer, never
 
@@ -51,6 +53,9 @@ class Assessment(NamedTuple):
     scored: npt.NDArray[np.bool_]
     at: npt.NDArray[np.int32]
     """(N,) the same rows with 0 for SHED, to index the table by."""
+    predicted: Prediction
+    surprise: npt.NDArray[np.float32]
+    """(N,) −log p of the line in its source, nats."""
     p_value: npt.NDArray[np.float32]
     anomaly: npt.NDArray[np.bool_]
     fired: npt.NDArray[np.bool_]
@@ -75,6 +80,7 @@ class Processor:
         self._apps = Vocabulary()
         self._versions = Vocabulary()
         self._errors = Vocabulary()
+        self._priors = Vocabulary(prior.encode() for prior in PRIORS)
         self._reasons = pa.array(anomaly.REASONS, pa.string())
         self.scored_lines = 0
 
@@ -110,7 +116,6 @@ class Processor:
         sources = self._sources.codes([f.source.encode() for f in frames])
         received = np.array([f.received_us for f in frames], np.int64)
         priority = np.array(priorities, np.int16)
-        declared = np.where(priority < 0, priority, priority & 7)
         has_pri = priority >= 0
         column = {
             "received_at": columns.instants(np.repeat(received, lengths)),
@@ -122,7 +127,7 @@ class Processor:
             "procid": columns.strings(procids),
             "msgid": columns.strings(msgids),
             "facility": columns.masked((priority >> 3).astype(np.uint8), has_pri),
-            "severity": columns.masked(declared.astype(np.uint8), has_pri),
+            "severity": columns.masked((priority & 7).astype(np.uint8), has_pri),
             "message": columns.strings(messages),
             "structured_data": _structured_data(structured),
             "errors": self._error_lists(errors),
@@ -132,7 +137,13 @@ class Processor:
             column |= self._unscored_columns(n)
             self.stats = NO_LINES._replace(shed=n)
         else:
-            assessment = self.assess(apps, messages, declared, overloaded=overloaded)
+            assessment = self.assess(
+                [(f.source, len(f.data)) for f in frames],
+                apps,
+                messages,
+                priority,
+                overloaded=overloaded,
+            )
             rows = assessment.rows
             column |= self._score_columns(assessment)
         table = None if self.scorer is None else self.scorer.table
@@ -144,29 +155,30 @@ class Processor:
 
     def assess(
         self,
+        sources: Sources,
         apps: Sequence[bytes | None],
         messages: Sequence[bytes],
-        declared: npt.NDArray[np.int16],
+        priority: npt.NDArray[np.int16],
         *,
         overloaded: Callable[[], bool] = never,
     ) -> Assessment:
         """Score and judge lines whose headers are off; counts them as seen.
 
-        declared: (N,) severity of the PRI, -1 without one. Needs a scorer.
+        sources: where they come from, one after the other. priority: (N,) the PRI, -1 without
+        one. Needs a scorer.
         """
         scorer = self.scorer
         if scorer is None:
             raise ValueError("assess() needs a Processor with a scorer")
-        rows, new = scorer.resolve(apps, messages, overloaded=overloaded)
+        facilities = (priority >> 3).tolist()  # -1 stays -1
+        rows, new = scorer.resolve(apps, messages, facilities, overloaded=overloaded)
         table = scorer.table
+        declared = np.where(priority < 0, priority, priority & 7)
+        predicted = predict(table, scorer.priors, sources, rows, declared)
         scored = rows != SHED
         # Row 0 stands in for shed lines, which are masked out wherever it shows.
         at = np.where(scored, rows, 0)
-        # Lines repeat: the window is searched once a template.
-        templates, of_line = np.unique(at, return_inverse=True)
-        p_value = scorer.calibration.p_values(table.surprise[templates]).astype(np.float32)[
-            of_line
-        ]
+        surprise, p_value = scorer.surprise.observe(sources, rows, table)
         before = anomaly.occurrences(at, table.seen)
         novelty = np.zeros(len(rows))
         # A packet to one more port is a line of the kernel's, but no new thing that it says.
@@ -195,7 +207,7 @@ class Processor:
             shed=len(rows) - len(known),
             model=from_model,
             cache=len(known) - from_model,
-            severities=np.bincount(table.severity[known], minlength=8),
+            severities=np.bincount(predicted.severity[scored], minlength=8),
             anomalies={
                 reason: int(count)
                 for reason, count in zip(anomaly.REASONS, fired.sum(axis=0), strict=True)
@@ -203,19 +215,20 @@ class Processor:
             },
             flagged=int(flagged.sum()),
         )
-        return Assessment(rows, scored, at, p_value, flagged, fired)
+        return Assessment(rows, scored, at, predicted, surprise, p_value, flagged, fired)
 
     def _score_columns(self, assessment: Assessment) -> dict[str, pa.Array]:
         assert self.scorer is not None
         table = self.scorer.table
-        _, scored, at, p_value, flagged, fired = assessment
+        _, scored, at, predicted, surprise, p_value, flagged, fired = assessment
         version = self._versions.codes([self.scorer.model_version.encode(), b""])
         return {
             "template_id": pa.array(np.where(scored, table.template_id[at], np.uint64(0))),
             "latent": columns.vectors(table.latent[at], scored),
-            "predicted_severity": columns.masked(table.severity[at], scored),
-            "severity_probability": columns.masked(table.confidence[at], scored),
-            "surprise": columns.masked(table.surprise[at], scored),
+            "predicted_severity": columns.masked(predicted.severity, scored),
+            "severity_probability": columns.masked(predicted.confidence, scored),
+            "prior": self._priors.column(np.where(scored, predicted.prior, -1).astype(np.int32)),
+            "surprise": columns.masked(surprise, scored),
             "p_value": columns.masked(p_value, scored),
             "anomaly": pa.array(flagged),
             "reasons": columns.word_lists(fired, self._reasons),
@@ -225,7 +238,14 @@ class Processor:
 
     def _unscored_columns(self, n: int) -> dict[str, pa.Array]:
         no = np.zeros(n, np.bool_)
-        nulls = ("latent", "predicted_severity", "severity_probability", "surprise", "p_value")
+        nulls = (
+            "latent",
+            "predicted_severity",
+            "severity_probability",
+            "prior",
+            "surprise",
+            "p_value",
+        )
         return {name: pa.nulls(n, self.schema.field(name).type) for name in nulls} | {
             "template_id": pa.array(np.zeros(n, np.uint64)),
             "anomaly": pa.array(no),

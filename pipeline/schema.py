@@ -49,8 +49,10 @@ def schema(latent_dim: int = 32) -> pa.Schema:
 
     Scores: `template_id` names the canonical text, 0 where the line was not scored; `latent`
     (latent_dim,) is unitless; `predicted_severity` 0 to 7 with its `severity_probability` in
-    0 to 1; `surprise` in nats, -log p under the flow; `p_value` in 0 to 1, the share of past
-    lines at least as surprising. All five are null where `scored` is false (the model was shed).
+    0 to 1, and `prior` how common the severities were taken to be: "labelled" (as the source's
+    PRIs say), "estimated" (from the texts of its lines without a PRI) or "emission" (as on most
+    machines); `surprise` in nats, -log p under the flow; `p_value` in 0 to 1, the share of past
+    lines at least as surprising. All six are null where `scored` is false (the model was shed).
     `anomaly` says that the line was flagged, `reasons` why (empty when it was not), and
     `model_version` which snapshot scored it ("" where none did). `errors` holds what the
     parser found wrong, empty for a clean line.
@@ -78,6 +80,7 @@ def schema(latent_dim: int = 32) -> pa.Schema:
             pa.field("latent", pa.list_(pa.float32(), latent_dim)),
             pa.field("predicted_severity", pa.uint8()),
             pa.field("severity_probability", pa.float32()),
+            pa.field("prior", LABEL),
             pa.field("surprise", pa.float32()),
             pa.field("p_value", pa.float32()),
             pa.field("anomaly", pa.bool_(), nullable=False),

@@ -14,8 +14,11 @@ from pipeline import anomaly
 from pipeline.columns import text
 from pipeline.config import Dtype, zone_named
 from pipeline.lines import read_lines
+from pipeline.priors import PRIORS
 from pipeline.process import Processor
 from pipeline.scorer import Scorer
+
+SOURCE = "stdin"
 
 
 def score_lines(
@@ -31,8 +34,10 @@ def score_lines(
     """One JSON object a line in, in order.
 
     Keys: message, app_name, predicted_severity (0..7), probabilities (8: emerg … debug),
-    surprise (nats), p_value, anomaly, reasons; with `paths` > 0 also uncertainty, the standard
-    deviation of the predicted severity's probability over that many Monte-Carlo paths.
+    surprise (nats), p_value, anomaly, reasons, prior (which one the probabilities are with: of
+    the labelled lines that came before, estimated from those before, or of emission); with
+    `paths` > 0 also uncertainty, the standard deviation of the predicted severity's probability
+    over that many Monte-Carlo paths.
 
     Raises CheckpointError and ConfigError, one line each.
     """
@@ -55,23 +60,32 @@ def _score(
     now_us = time.time_ns() // 1000
     parsed = [parser.fields(line, now_us) for line in lines]
     _, priorities, _, _, _, apps, _, _, _, messages, _ = zip(*parsed, strict=True)
-    declared = np.array([-1 if p < 0 else p & 7 for p in priorities], np.int16)
-    found = processor.assess(apps, messages, declared)
-    assert processor.scorer is not None
-    table = processor.scorer.table
+    found = processor.assess(
+        [(SOURCE, len(lines))], apps, messages, np.array(priorities, np.int16)
+    )
     records = [
         {
             "message": text(message),
             "app_name": None if app is None else text(app),
-            "predicted_severity": int(table.severity[row]),
-            "probabilities": table.probability[row].tolist(),
-            "surprise": float(table.surprise[row]),
+            "predicted_severity": severity,
+            "probabilities": probability,
+            "surprise": float(nats),
             "p_value": float(p_value),
             "anomaly": bool(flagged),
             "reasons": anomaly.names(fired),
+            "prior": PRIORS[prior],
         }
-        for message, app, row, p_value, flagged, fired in zip(
-            messages, apps, found.at, found.p_value, found.anomaly, found.fired, strict=True
+        for message, app, severity, probability, prior, nats, p_value, flagged, fired in zip(
+            messages,
+            apps,
+            found.predicted.severity.tolist(),
+            found.predicted.probability.tolist(),
+            found.predicted.prior,
+            found.surprise,
+            found.p_value,
+            found.anomaly,
+            found.fired,
+            strict=True,
         )
     ]
     return records, found.at.tolist()

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.calibration import Calibration
 from models.text import canonical, slot_reader
 from parsers.firewall import Kind, packet_kind
 from pipeline.novelty import Novelty
+from pipeline.predict import posterior
+from pipeline.priors import PriorTracker
+from pipeline.surprise import Surprise
 from pipeline.templates import TemplateTable, template_id
 
 if TYPE_CHECKING:
@@ -32,18 +34,18 @@ MAX_APP_BYTES = 128
 """RFC 5424 allows 48; a longer name is known by its beginning."""
 MODEL_SLICE = 256
 """Templates given to the model at once: between two slices the queue is looked at again."""
-WINDOW_STRIDE = 8
-"""Each 8th line of a batch enters the calibration window: enough to follow the stream."""
 
-Stem = tuple[bytes | None, bytes]
-"""A line's program and its message without digits."""
-Key = Stem | tuple[bytes | None, bytes, tuple[bytes, ...]]
+Stem = tuple[bytes | None, int, bytes]
+"""A line's program, its facility and its message without digits."""
+Key = Stem | tuple[bytes | None, int, bytes, tuple[bytes, ...]]
 """A stem, with the values of its significant slots where it may have some."""
 
 _UNKNOWN = -1
 _SLOTTED = -2
 
-NO_PRIOR = np.zeros(8, np.float32)
+NO_FACILITY = -1
+FACILITIES = range(NO_FACILITY, 24)
+"""RFC 5424 section 6.2.1, and lines without a PRI."""
 
 SHED = _UNKNOWN
 """The row of a line whose template the model had no time for."""
@@ -76,14 +78,16 @@ class Scorer:
         self.engine = engine
         self.model_version = engine.version
         self.novelty = Novelty()
-        self.calibration = Calibration(engine.reference_surprise)
-        self.log_prior = np.log(np.asarray(engine.emission_prior, np.float32))
+        self.surprise = Surprise(engine.reference_surprise, engine.latent_dim)
+        self._emission = np.asarray(engine.emission_prior, np.float32)
+        self.priors = PriorTracker(self._emission)
         self.table = TemplateTable(max_templates, engine.latent_dim)
         self._max_keys = max_keys
         self._keys: dict[Key, int] = {}
         self._slots: dict[Stem, Callable[[bytes], tuple[bytes, ...]]] = {}
         """Reads the significant slots, of the stems that have some."""
-        self._row_of_text: dict[tuple[str, str], int] = {}
+        self._row_of_text: dict[tuple[str, str, int], int] = {}
+        """Of program, canonical text and facility."""
         self._counted: dict[int, int] = {}
         """How often templates that are not in the table were seen, by template id."""
         self._clock = 0
@@ -103,22 +107,26 @@ class Scorer:
         self,
         apps: Sequence[bytes | None],
         messages: Sequence[bytes],
+        facilities: Sequence[int] | None = None,
         *,
         overloaded: Callable[[], bool] = never,
     ) -> Resolved:
         """Find each line's template, asking the model for those that are not known.
 
+        facilities: of the lines' PRIs, -1 without one; None is the same as -1 for all.
         While `overloaded()` holds, lines of unknown templates get the row SHED instead.
         """
         self._clock += 1
         self._make_room(len(messages))
+        if facilities is None:
+            facilities = [NO_FACILITY] * len(messages)
         whole = messages
         if max(map(len, messages), default=0) > MAX_KEY_BYTES:
             messages = [message[:MAX_KEY_BYTES] for message in messages]
         get = self._keys.get
         found = [
-            get((app, message.translate(None, DIGITS)), _UNKNOWN)
-            for app, message in zip(apps, messages, strict=True)
+            get((app, facility, message.translate(None, DIGITS)), _UNKNOWN)
+            for app, facility, message in zip(apps, facilities, messages, strict=True)
         ]
         rows = np.array(found, np.int32)
         misses = np.flatnonzero(rows < 0).tolist()
@@ -128,7 +136,9 @@ class Scorer:
             for n, i in enumerate(misses):
                 if n % MODEL_SLICE == 0:
                     shed = overloaded()
-                rows[i] = self._find(apps[i], messages[i], whole[i], known_only=shed)
+                rows[i] = self._find(
+                    apps[i], facilities[i], messages[i], whole[i], known_only=shed
+                )
         if self.table.size > first_new:
             reached = self._encode(first_new, overloaded)
             if reached < self.table.size:
@@ -138,35 +148,43 @@ class Scorer:
         return Resolved(rows, new)
 
     def observe(self, rows: npt.NDArray[np.int32]) -> None:
-        """Count a scored batch's templates and let the calibration window move on.
+        """Count a scored batch's templates.
 
         rows: (N,) rows of the table, none of them SHED.
         """
         table = self.table
         table.seen[: table.size] += np.bincount(rows, minlength=table.size)
         table.last_used[rows] = self._clock
-        self.calibration.update(table.surprise[rows[::WINDOW_STRIDE]])
 
     def remembered(self) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
         """Template ids and how often each was seen: those in the table, then those before."""
-        size, rest = self.table.size, self._counted
-        ids = [self.table.template_id[:size], np.fromiter(rest.keys(), np.uint64, len(rest))]
-        seen = [self.table.seen[:size], np.fromiter(rest.values(), np.int64, len(rest))]
-        room = self.table.capacity
-        return np.concatenate(ids)[:room], np.concatenate(seen)[:room]
+        table = self.table
+        counted = dict(self._counted)
+        _count(counted, table.template_id[: table.size], table.seen[: table.size])
+        newest = list(counted)[-table.capacity :]
+        seen = np.fromiter((counted[i] for i in newest), np.int64, len(newest))
+        return np.array(newest, np.uint64), seen
 
     def remember(self, counted: dict[int, int]) -> None:
         """Go on from what `remembered` gave: a template that comes back is not new."""
         self._counted = counted
 
-    def _find(self, app: bytes | None, message: bytes, whole: bytes, *, known_only: bool) -> int:
+    def _find(
+        self,
+        app: bytes | None,
+        facility: int,
+        message: bytes,
+        whole: bytes,
+        *,
+        known_only: bool,
+    ) -> int:
         """The row of a line that the key alone did not find, or SHED.
 
         message: the first MAX_KEY_BYTES of the `whole`.
         """
         if app is not None and len(app) > MAX_APP_BYTES:
             app = app[:MAX_APP_BYTES]
-        stem = (app, message.translate(None, DIGITS))
+        stem = (app, facility, message.translate(None, DIGITS))
         row = self._keys.get(stem, _UNKNOWN)
         key: Key = stem
         if row == _SLOTTED:
@@ -176,7 +194,7 @@ class Scorer:
             return max(row, SHED)
         if key is stem:
             # "code 5000" has no slot, but "code 5" has, and is of the same letters.
-            read = slot_reader(stem[1])
+            read = slot_reader(stem[2])
             if read is not None:
                 self._slots[stem] = read
                 self._keys[stem] = _SLOTTED
@@ -187,6 +205,7 @@ class Scorer:
         text = (
             "" if app is None else app.decode("utf-8", "backslashreplace"),
             canonical(message.decode("utf-8", "backslashreplace")),
+            facility,
         )
         known = self._row_of_text.get(text)
         if known is None:
@@ -196,19 +215,34 @@ class Scorer:
         self._keys[key] = known
         return known
 
-    def _add(self, text: tuple[str, str], kind: Kind | None) -> int:
+    def _add(self, text: tuple[str, str, int], kind: Kind | None) -> int:
         table = self.table
+        app, canonical_text, facility = text
         row = table.size
         table.size += 1
-        table.texts.append(text)
+        table.texts.append((app, canonical_text))
         table.packet_kinds.append(kind)
         table.is_packet[row] = kind is not None
-        table.template_id[row] = template_id(*text)
-        table.app[row] = self.novelty.code(text[0])
-        table.seen[row] = self._counted.pop(int(table.template_id[row]), 0)
+        table.template_id[row] = template_id(app, canonical_text)
+        table.facility[row] = facility
+        table.app[row] = self.novelty.code(app)
+        table.seen[row] = self._seen(row)
         table.last_used[row] = self._clock
         self._row_of_text[text] = row
         return row
+
+    def _text(self, row: int) -> tuple[str, str, int]:
+        return *self.table.texts[row], int(self.table.facility[row])
+
+    def _seen(self, row: int) -> int:
+        """How often a template that is new in the table was seen before or elsewhere.
+
+        The same text of another facility is no news.
+        """
+        app, text = self.table.texts[row]
+        others = (self._row_of_text.get((app, text, facility)) for facility in FACILITIES)
+        counts = [int(self.table.seen[other]) for other in others if other is not None]
+        return max([self._counted.pop(int(self.table.template_id[row]), 0), *counts])
 
     def _encode(self, start: int, overloaded: Callable[[], bool]) -> int:
         """Score rows from `start` on, slice by slice; stops where the queue runs over."""
@@ -218,23 +252,22 @@ class Scorer:
                 return low
             high = min(low + MODEL_SLICE, table.size)
             apps, texts = zip(*table.texts[low:high], strict=True)
-            scores = self.engine.encode(apps, texts)
+            scores = self.engine.encode(apps, texts, table.facility[low:high].tolist())
             table.latent[low:high] = scores.latent
-            table.likelihood[low:high] = posterior(scores.log_likelihood, NO_PRIOR)
             table.surprise[low:high] = scores.surprise
-            probability = posterior(scores.log_likelihood, self.log_prior)
-            table.probability[low:high] = probability
-            table.severity[low:high] = probability.argmax(axis=1)
-            table.confidence[low:high] = probability.max(axis=1)
+            likelihood = softmax(scores.log_likelihood)
+            table.likelihood[low:high] = likelihood
+            found = posterior(likelihood, self._emission)
+            table.keep_prediction(np.arange(low, high), found, stamp=0)
         return table.size
 
     def _forget_from(self, row: int) -> None:
         """Take back templates that were added but never scored."""
         table = self.table
-        for i, text in enumerate(table.texts[row:], row):
-            del self._row_of_text[text]
-            if table.seen[i]:
-                self._counted[int(table.template_id[i])] = int(table.seen[i])
+        for i in range(row, table.size):
+            del self._row_of_text[self._text(i)]
+        gone = slice(row, table.size)
+        _count(self._counted, table.template_id[gone], table.seen[gone])
         del table.texts[row:]
         del table.packet_kinds[row:]
         table.size = row
@@ -248,8 +281,7 @@ class Scorer:
             order = np.argsort(table.last_used[: table.size], kind="stable")
             kept = np.sort(order[table.size - min(wanted, table.size) :])
             gone = np.setdiff1d(np.arange(table.size), kept)
-            ids, seen = table.template_id[gone], table.seen[gone]
-            self._counted.update(zip(ids.tolist(), seen.tolist(), strict=True))
+            _count(self._counted, table.template_id[gone], table.seen[gone])
             if len(self._counted) > 2 * table.capacity:
                 # What was seen once is told from what is new by little; then the oldest go.
                 often = [(i, n) for i, n in self._counted.items() if n > 1]
@@ -258,7 +290,7 @@ class Scorer:
             moved[kept] = np.arange(len(kept))
             to = moved.tolist()
             table.keep(kept)
-            self._row_of_text = {text: row for row, text in enumerate(table.texts)}
+            self._row_of_text = {self._text(row): row for row in range(table.size)}
             self._keys = {
                 key: row if row == _SLOTTED else to[row]
                 for key, row in self._keys.items()
@@ -270,12 +302,17 @@ class Scorer:
             self._slots = {stem: read for stem, read in self._slots.items() if stem in self._keys}
 
 
-def posterior(
-    log_likelihood: npt.NDArray[np.float32], log_prior: npt.NDArray[np.float32]
-) -> npt.NDArray[np.float32]:
-    """Bayes' rule: softmax(log_likelihood + log_prior) over the severities. (N, 8) → (N, 8)."""
-    scores = log_likelihood + log_prior
-    scores -= scores.max(axis=1, keepdims=True)
-    weights = np.exp(scores)
+def softmax(log_likelihood: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """(N, 8) → (N, 8): probabilities, were all severities equally frequent."""
+    weights = np.exp(log_likelihood - log_likelihood.max(axis=1, keepdims=True))
     total: npt.NDArray[np.float32] = weights / weights.sum(axis=1, keepdims=True)
     return total
+
+
+def _count(
+    counted: dict[int, int], ids: npt.NDArray[np.uint64], seen: npt.NDArray[np.int64]
+) -> None:
+    """Add templates that were seen to the counts; of one id in several rows the most holds."""
+    for i, n in zip(ids.tolist(), seen.tolist(), strict=True):
+        if n:
+            counted[i] = max(counted.get(i, 0), n)

@@ -8,12 +8,13 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
-from models.calibration import Calibration
+from pipeline.priors import PriorTracker
+from pipeline.surprise import Surprise
 
 if TYPE_CHECKING:
     from pipeline.process import Processor
@@ -56,6 +57,8 @@ def save_state(directory: Path, processor: Processor) -> None:
     apps, lines, once = scorer.novelty.counts()
     directory.mkdir(parents=True, exist_ok=True)
     fresh = directory / f".{FILE}.new"
+    # Typed so that numpy's stub does not take the rest for its flag allow_pickle.
+    columns: dict[str, Any] = {**scorer.priors.kept(), **scorer.surprise.kept()}
     with fresh.open("wb") as file:
         np.savez(
             file,
@@ -65,9 +68,9 @@ def save_state(directory: Path, processor: Processor) -> None:
             apps=np.frombuffer(msgspec.json.encode(apps), np.uint8),
             lines=lines,
             once=once,
-            window=scorer.calibration.window(),
-            window_model=np.array(scorer.model_version),
+            model=np.array(scorer.model_version),
             scored_lines=np.array(processor.scored_lines),
+            **columns,
         )
         file.flush()
         os.fsync(file.fileno())
@@ -93,15 +96,22 @@ def load_state(directory: Path, processor: Processor) -> bool:
         lines, once = found["lines"], found["once"]
         if not len(apps) == len(lines) == len(once):
             raise ValueError("columns of different lengths")
-        window, model = found["window"].astype(np.float32), str(found["window_model"])
         scored_lines = int(found["scored_lines"])
+        priors = PriorTracker(scorer.engine.emission_prior)
+        if "prior_sources" in found:  # an older state has none
+            priors.restore(found)
+        surprise = Surprise(scorer.engine.reference_surprise, scorer.engine.latent_dim)
+        if "surprise_sources" in found:
+            # Another model's latents and surprises are no measure for this one's.
+            same_model = str(found["model"]) == scorer.model_version
+            surprise.restore(found, same_model=same_model)
     except StateError:
         raise
     except Exception as error:  # numpy and zipfile raise nearly anything for damaged bytes
         raise StateError(f"{path}: damaged, or no state of ltt-stream") from error
     scorer.remember(counted)
     scorer.novelty.restore(apps, lines, once)
-    if model == scorer.model_version:  # another model's surprises are no measure for this one's
-        scorer.calibration = Calibration(window)
+    scorer.surprise = surprise
+    scorer.priors = priors
     processor.scored_lines = scored_lines
     return True

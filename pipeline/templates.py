@@ -19,11 +19,16 @@ class TemplateTable:
         self.latent = np.zeros((capacity, latent_dim), np.float32)  # (T, D)
         self.surprise = np.zeros(capacity, np.float32)
         self.probability = np.zeros((capacity, 8), np.float32)  # (T, 8)
+        """Under the prior that `prior_stamp` names."""
+        self.prior_stamp = np.zeros(capacity, np.int64)
+        """0 is the emission prior's; see pipeline.priors."""
         self.likelihood = np.zeros((capacity, 8), np.float32)  # (T, 8)
         """Probabilities, were all severities equally frequent."""
         self.severity = np.zeros(capacity, np.uint8)
         self.confidence = np.zeros(capacity, np.float32)
         self.template_id = np.zeros(capacity, np.uint64)
+        self.facility = np.zeros(capacity, np.int8)
+        """Of the PRI, -1 without one."""
         self.app = np.zeros(capacity, np.int32)
         """The program, as `Scorer.novelty` numbers it."""
         self.seen = np.zeros(capacity, np.int64)
@@ -36,6 +41,15 @@ class TemplateTable:
 
     def columns(self) -> list[npt.NDArray[np.generic]]:
         return [v for v in vars(self).values() if isinstance(v, np.ndarray)]
+
+    def keep_prediction(
+        self, rows: npt.NDArray[np.integer], probability: npt.NDArray[np.float32], stamp: int
+    ) -> None:
+        """What these R rows are predicted to be, (R, 8), under the prior of this stamp."""
+        self.probability[rows] = probability
+        self.severity[rows] = probability.argmax(axis=1)
+        self.confidence[rows] = probability.max(axis=1)
+        self.prior_stamp[rows] = stamp
 
     def keep(self, rows: npt.NDArray[np.intp]) -> None:
         """Keep these rows only, in this order."""

@@ -1,4 +1,4 @@
-"""How well probabilities of a severity fit the severity that was meant."""
+"""How well probabilities of a severity fit the severity that was meant: what each figure is."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ Ints = npt.NDArray[np.int64]
 COARSE = np.array([0, 0, 0, 0, 1, 2, 2, 3])
 """Severity → error or worse, warning, notice or info, debug."""
 
+TROUBLE = 4
+"""Warning or worse is trouble."""
+
 
 class Metrics(TypedDict):
     rows: int
     accuracy: float
     macro_f1: float
+    within_one: float
     coarse_accuracy: float
     coarse_macro_f1: float
     auroc_warning: float
@@ -25,8 +29,25 @@ class Metrics(TypedDict):
     calibration_error: float
 
 
+class ClassFigures(TypedDict):
+    """Of one severity; precision is NaN where it was never guessed."""
+
+    rows: int
+    precision: float
+    recall: float
+    f1: float
+
+
+class Bin(TypedDict):
+    """Predictions of about the same confidence."""
+
+    rows: int
+    confidence: float
+    accuracy: float
+
+
 def metrics(log_likelihood: Floats, log_prior: Floats, severity: Ints) -> Metrics:
-    """All figures for scores (N, 8) seen with a prior (8,), against severities (N,)."""
+    """All figures for scores (N, 8) seen with a prior, (8,) or (N, 8), against severities (N,)."""
     probability = softmax(log_likelihood + log_prior)
     guess = probability.argmax(1)
     coarse = np.stack([probability[:, c == COARSE].sum(1) for c in range(4)], axis=1)
@@ -36,9 +57,10 @@ def metrics(log_likelihood: Floats, log_prior: Floats, severity: Ints) -> Metric
         rows=len(severity),
         accuracy=float((guess == severity).mean()),
         macro_f1=macro_f1(guess, severity),
+        within_one=float((np.abs(guess - severity) <= 1).mean()),
         coarse_accuracy=float((coarse_guess == coarse_truth).mean()),
         coarse_macro_f1=macro_f1(coarse_guess, coarse_truth),
-        auroc_warning=auroc(probability[:, :5].sum(1), severity <= 4),
+        auroc_warning=auroc(probability[:, : TROUBLE + 1].sum(1), severity <= TROUBLE),
         log_loss=float(-np.log(np.maximum(picked, 1e-12)).mean()),
         calibration_error=calibration_error(probability.max(1), guess == severity),
     )
@@ -51,13 +73,30 @@ def softmax(logits: Floats) -> Floats:
     return result
 
 
+def confusion(guess: Ints, truth: Ints, classes: int = 8) -> Ints:
+    """(classes, classes) how often each truth (row) was taken for each guess (column)."""
+    counts = np.bincount(truth * classes + guess, minlength=classes * classes)
+    return counts.reshape(classes, classes).astype(np.int64)
+
+
+def per_class(confused: Ints) -> dict[int, ClassFigures]:
+    """The figures of each class that occurs in the truth, from `confusion`."""
+    hits, guessed, meant = confused.diagonal(), confused.sum(0), confused.sum(1)
+    return {
+        c: ClassFigures(
+            rows=int(meant[c]),
+            precision=float(hits[c] / guessed[c]) if guessed[c] else float("nan"),
+            recall=float(hits[c] / meant[c]),
+            f1=float(2 * hits[c] / (guessed[c] + meant[c])),
+        )
+        for c in np.flatnonzero(meant).tolist()
+    }
+
+
 def macro_f1(guess: Ints, truth: Ints) -> float:
-    """Mean F1 over the classes that occur in the truth."""
-    scores = []
-    for c in np.unique(truth):
-        hit = ((guess == c) & (truth == c)).sum()
-        scores.append(2 * hit / ((guess == c).sum() + (truth == c).sum()))
-    return float(np.mean(scores))
+    """Mean F1 over the classes that occur in the truth; NaN of none."""
+    figures = per_class(confusion(guess, truth)).values()
+    return float(np.mean([f["f1"] for f in figures])) if figures else float("nan")
 
 
 def auroc(score: Floats, positive: npt.NDArray[np.bool_]) -> float:
@@ -72,15 +111,28 @@ def auroc(score: Floats, positive: npt.NDArray[np.bool_]) -> float:
     return float(above / (n_positive * n_negative))
 
 
-def calibration_error(confidence: Floats, right: npt.NDArray[np.bool_], bins: int = 15) -> float:
-    """Expected calibration error: mean gap of confidence and accuracy over bins of equal width."""
+def reliability(confidence: Floats, right: npt.NDArray[np.bool_], bins: int = 15) -> list[Bin]:
+    """Mean confidence and accuracy in each bin of equal width that is not empty."""
     place = np.minimum((confidence * bins).astype(np.int64), bins - 1)
-    gaps = [
-        abs(float(confidence[place == b].mean()) - float(right[place == b].mean()))
-        * float((place == b).mean())
+    return [
+        Bin(
+            rows=int((place == b).sum()),
+            confidence=float(confidence[place == b].mean()),
+            accuracy=float(right[place == b].mean()),
+        )
         for b in np.unique(place)
     ]
-    return float(sum(gaps))
+
+
+def calibration_error(confidence: Floats, right: npt.NDArray[np.bool_], bins: int = 15) -> float:
+    """Expected calibration error: mean gap of confidence and accuracy over rows, by bins of
+    equal width (Guo et al. 2017).
+    """
+    gaps = [
+        abs(b["confidence"] - b["accuracy"]) * b["rows"]
+        for b in reliability(confidence, right, bins)
+    ]
+    return float(sum(gaps) / len(confidence))
 
 
 def fit_temperature(log_likelihood: Floats, log_prior: Floats, severity: Ints) -> float:

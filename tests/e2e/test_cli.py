@@ -56,13 +56,24 @@ def test_score_gives_the_contract_s_fields_in_order() -> None:
     for row in rows:
         assert list(row) == [
             "message", "app_name", "predicted_severity", "probabilities", "surprise", "p_value",
-            "anomaly", "reasons",
+            "anomaly", "reasons", "prior",
         ]  # fmt: skip
         assert 0 <= row["predicted_severity"] <= 7
         assert len(row["probabilities"]) == 8
         assert sum(row["probabilities"]) == pytest.approx(1, abs=1e-4)
         assert row["probabilities"][row["predicted_severity"]] == max(row["probabilities"])
         assert 0 < row["p_value"] <= 1
+        assert row["prior"] == "emission"
+
+
+def test_score_uses_the_labels_that_came_before() -> None:
+    unlabelled = b"Oct 11 22:14:15 h app: connection to server lost, will try again\n"
+    cold = json.loads(ltt("score", stdin=unlabelled).stdout)
+    done = ltt("score", stdin=b"".join(b"<30>" + unlabelled for _ in range(200)) + unlabelled)
+    *_, last = map(json.loads, done.stdout.splitlines())
+    assert (cold["prior"], last["prior"]) == ("emission", "labelled")
+    assert last["predicted_severity"] == 6
+    assert last["probabilities"][6] > cold["probabilities"][6]
 
 
 def test_score_reports_an_uncertainty_on_request() -> None:

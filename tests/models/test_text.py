@@ -163,6 +163,16 @@ def test_any_text_is_taken_and_is_bounded(message: str) -> None:
         "f",
         "a_",
         "a=",
+        "_1",
+        "1h",
+        "a.b/",
+        "5% ",
+        "1.a-",
+        "Jan 1 ",
+        "<a> ",
+        "1 ",
+        "b4-",
+        "user ",
     ],
 )
 def test_hostile_length_costs_little(piece: str) -> None:

@@ -65,6 +65,7 @@ class Batches:
                 "hostname",
                 "app_name",
                 "reasons",
+                "prior",
                 "model_version",
                 "errors",
             )
@@ -131,6 +132,7 @@ class Batches:
             "severity_probability": pa.array(
                 np.array([pick() for _ in number], np.float32), mask=~scored
             ),
+            "prior": label["prior"](["labelled" if s else None for s in scored]),
             "surprise": pa.array(
                 np.array([pick() * 90 - 30 for _ in number], np.float32), mask=~scored
             ),

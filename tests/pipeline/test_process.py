@@ -58,6 +58,7 @@ def test_one_line_becomes_one_row_with_every_column(processor: Processor) -> Non
     assert len(row["latent"]) == 32
     assert 0 <= row["predicted_severity"] <= 7
     assert 0 < row["severity_probability"] <= 1
+    assert row["prior"] == "emission"
     assert 0 < row["p_value"] <= 1
     assert row["errors"] == []
 
@@ -107,13 +108,45 @@ def test_batching_does_not_change_what_is_said_of_a_line(scorer: Scorer) -> None
     many = pa.Table.from_batches(
         [pieces.process([frames(*lines[i : i + 37])]) for i in range(0, 1200, 37)]
     ).unify_dictionaries()
-    for name in ("message", "app_name", "template_id", "predicted_severity", "packet"):
+    for name in ("message", "app_name", "template_id", "predicted_severity", "prior", "packet"):
         assert one.column(name).to_pylist() == many.column(name).to_pylist(), name
     np.testing.assert_allclose(
         np.array(one.column("surprise").to_pylist()),
         np.array(many.column("surprise").to_pylist()),
         atol=1e-2,
     )
+
+
+def test_a_source_that_labels_its_lines_is_believed(scorer: Scorer) -> None:
+    """All it says is info: 200 labelled lines beat the emission prior on those that follow."""
+    lines = [line for line in sample_log().split(b"\n") if line and not line.startswith(b"<")]
+    told, rest = lines[:200], lines[200:1800]
+    cold, warm = Processor(Scorer(scorer.engine)), Processor(Scorer(scorer.engine))
+    assert warm.scorer is not None
+    labelled = warm.process([frames(*(b"<30>" + line for line in told))])
+    assert set(labelled.column("prior").to_pylist()) == {"emission", "labelled"}
+    share, used = {}, {}
+    for name, processor in (("cold", cold), ("warm", warm)):
+        # Short of the number of lines from which the cold one would estimate.
+        batch = processor.process([frames(*rest[:100])])
+        share[name] = batch.column("predicted_severity").to_pylist().count(6) / 100
+        used[name] = set(batch.column("prior").to_pylist())
+    assert used == {"cold": {"emission"}, "warm": {"labelled"}}
+    assert share["warm"] > share["cold"] + 0.1
+    later = warm.process([frames(*rest[100:])])
+    assert later.column("predicted_severity").to_pylist().count(6) > 0.9 * later.num_rows
+    elsewhere = warm.process([frames(*rest[:100], source="udp://127.0.0.1:1")])
+    assert elsewhere.column("predicted_severity").to_pylist().count(6) == 100 * share["cold"]
+
+
+def test_a_source_without_labels_is_estimated(processor: Processor) -> None:
+    lines = [line for line in sample_log().split(b"\n") if line and not line.startswith(b"<")]
+    batch = processor.process([frames(*lines[:1000])])
+    said = batch.column("prior").to_pylist()
+    assert said == sorted(said), "first emission, then estimated"
+    assert said.count("estimated") > 800
+    probability = np.array(batch.column("severity_probability"))
+    assert ((probability > 1 / 8) & (probability <= 1)).all()
 
 
 def test_shed_lines_are_kept_whole_but_unscored(processor: Processor) -> None:
@@ -129,7 +162,14 @@ def test_shed_lines_are_kept_whole_but_unscored(processor: Processor) -> None:
     assert shed["scored"] is False
     assert shed["message"].startswith("IN=eth0")
     assert shed["packet"]["src_ip"] == "192.0.2.1", "the firewall parser is not the model"
-    for name in ("latent", "predicted_severity", "severity_probability", "surprise", "p_value"):
+    for name in (
+        "latent",
+        "predicted_severity",
+        "severity_probability",
+        "prior",
+        "surprise",
+        "p_value",
+    ):
         assert shed[name] is None
     assert shed["template_id"] == 0
     assert shed["model_version"] == ""

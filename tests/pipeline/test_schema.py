@@ -26,6 +26,7 @@ CONTRACT = (
     ("latent", "fixed_size_list<item: float>[32]", True),
     ("predicted_severity", "uint8", True),
     ("severity_probability", "float", True),
+    ("prior", LABEL, True),
     ("surprise", "float", True),
     ("p_value", "float", True),
     ("anomaly", "bool", False),

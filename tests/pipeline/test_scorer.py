@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.scorer import SHED, Scorer, posterior
+from pipeline.predict import posterior
+from pipeline.scorer import SHED, Scorer, softmax
 from pipeline.templates import template_id
 
 
@@ -128,7 +129,7 @@ def test_very_long_lines_are_known_by_their_beginning(scorer: Scorer) -> None:
     after = rows(cache, digits)[0]
     assert cache.table.texts[after] == ("app", "<num>")
     assert alone == 0
-    assert all(sum(map(len, (k[1],))) <= 512 for k in cache._keys)
+    assert all(sum(map(len, (k[2],))) <= 512 for k in cache._keys)
 
 
 def test_the_memory_of_a_template_outlives_shedding_and_eviction(scorer: Scorer) -> None:
@@ -154,7 +155,7 @@ def test_very_long_names_and_texts_are_bounded(scorer: Scorer, part: str) -> Non
     long = [b"%c" % (97 + n) * 60_000 for n in range(20)]
     apps, messages = (long, [b"x"] * 20) if part == "app" else ([b"x"] * 20, long)
     cache.resolve(apps, messages)
-    assert sum(len(k[0] or b"") + len(k[1]) for k in cache._keys) < 20 * 2000
+    assert sum(len(k[0] or b"") + len(k[2]) for k in cache._keys) < 20 * 2000
     assert sum(len(a) + len(t) for a, t in cache.table.texts) < 20 * 2000
 
 
@@ -167,6 +168,25 @@ def test_template_ids_are_the_same_on_every_machine() -> None:
 def test_posterior_is_bayes_rule() -> None:
     likelihood = np.array([[0.5] * 8, [0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.9]], np.float32)
     prior = np.array([0.001, 0.001, 0.004, 0.05, 0.12, 0.1, 0.7, 0.024], np.float32)
-    found = posterior(np.log(likelihood), np.log(prior))
+    found = posterior(softmax(np.log(likelihood)), prior)
     expected = likelihood * prior / (likelihood * prior).sum(1, keepdims=True)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_a_facility_is_another_template_to_the_model_but_no_news(scorer: Scorer) -> None:
+    """With another facility the text is scored anew; its id and its count stay."""
+    cache = small(scorer)
+    message = [b"session 5 opened"]
+    (bare,) = cache.resolve([b"sshd"], message).rows
+    for _ in range(3):
+        cache.observe(np.array([bare], np.int32))
+    found = cache.resolve([b"sshd"] * 2, message * 2, [10, -1])
+    facility, again = found.rows
+    assert again == bare
+    assert facility != bare
+    assert found.new.tolist() == [facility]
+    assert cache.table.facility[[bare, facility]].tolist() == [-1, 10]
+    assert cache.table.template_id[facility] == cache.table.template_id[bare]
+    assert cache.table.seen[facility] == 3
+    ids, seen = cache.remembered()
+    assert (len(ids), seen.tolist()) == (1, [3])

@@ -25,20 +25,29 @@ def frames(lines: list[bytes]) -> list[Frames]:
     return [Frames("stdin", 1_700_000_000_000_000, lines)]
 
 
-def test_a_restart_goes_on_as_if_there_had_been_none(scorer: Scorer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("labelled", [0, 200])
+def test_a_restart_goes_on_as_if_there_had_been_none(
+    scorer: Scorer, tmp_path: Path, labelled: int
+) -> None:
     half = len(LINES) // 2
+    start = [b"<29>" + line for line in LINES[:labelled]] + LINES[labelled:half]
     through = Processor(Scorer(scorer.engine))
-    through.process(frames(LINES[:half]))
+    through.process(frames(start))
     expected = through.process(frames(LINES[half:]))
 
     before = Processor(Scorer(scorer.engine))
-    before.process(frames(LINES[:half]))
+    before.process(frames(start))
     save_state(tmp_path, before)
     after = Processor(Scorer(scorer.engine))
     assert load_state(tmp_path, after)
     found = after.process(frames(LINES[half:]))
-    for name in ("anomaly", "reasons", "predicted_severity"):
+    for name in ("anomaly", "reasons", "predicted_severity", "prior"):
         assert found.column(name).to_pylist() == expected.column(name).to_pylist(), name
+    np.testing.assert_allclose(
+        np.array(found.column("severity_probability")),
+        np.array(expected.column("severity_probability")),
+        atol=1e-4,
+    )
     np.testing.assert_allclose(
         np.array(found.column("p_value")), np.array(expected.column("p_value")), atol=0.07
     )
@@ -73,6 +82,19 @@ def test_a_damaged_state_is_refused_by_name(scorer: Scorer, tmp_path: Path, dama
     with pytest.raises(StateError, match=FILE):
         load_state(tmp_path, fresh)
     assert fresh.scored_lines == 0
+
+
+def test_a_state_of_before_priors_were_kept_is_taken_up(scorer: Scorer, tmp_path: Path) -> None:
+    processor = Processor(Scorer(scorer.engine))
+    processor.process(frames(LINES[:200]))
+    save_state(tmp_path, processor)
+    with np.load(tmp_path / FILE) as kept:
+        older = {name: kept[name] for name in kept.files if not name.startswith("prior_")}
+    np.savez(tmp_path / FILE, **older)
+    after = Processor(Scorer(scorer.engine))
+    assert load_state(tmp_path, after)
+    assert after.scored_lines == 200
+    assert set(after.process(frames(LINES[:5])).column("prior").to_pylist()) == {"emission"}
 
 
 def test_no_state_is_no_error(scorer: Scorer, tmp_path: Path) -> None:
