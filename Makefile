@@ -8,6 +8,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 OUT := ltt-out
+# Where the corpora are (severity_train.parquet, severity_dev.parquet, codepairs_train.parquet …):
+# make corpus builds them.
+DATA := $(firstword $(wildcard ../shared/data) corpus)
+MODEL_OUT := model-out
 # A folder of *.log files to mix into the benchmark: make bench LOGS=/var/log/archive
 LOGS :=
 
@@ -16,7 +20,7 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.11 python3.12 python3.13 p
 	"$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' \
 	2>/dev/null && break; done
 
-.PHONY: help venv run test lint system-tools bench fuzz soak clean
+.PHONY: help venv run test lint system-tools model corpus bench fuzz soak clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name what; do \
@@ -49,6 +53,16 @@ lint: $(STAMP) system-tools ## ruff, mypy --strict, shellcheck
 system-tools: ## Install the Debian packages that tests use, where it may
 	@deploy/system-tools.sh
 
+corpus: $(STAMP) ## Build the training corpora out of public source packages (hours) in corpus/
+	$(BIN)/python -m models.training.harvest severity --out corpus $(CORPUS_ARGS)
+	$(BIN)/python -m models.training.harvest codepairs --out corpus $(CORPUS_ARGS)
+
+model: $(STAMP) ## Retrain the model that ships, on DATA=DIR; says where its figures differ
+	OMP_NUM_THREADS=1 $(BIN)/ltt-stream train --corpus $(DATA)/severity_train.parquet \
+		--pairs $(DATA)/codepairs_train.parquet --dev $(DATA)/severity_dev.parquet \
+		--out $(MODEL_OUT)
+	$(BIN)/python -m benchmarks.model_figures --data $(DATA) --model $(MODEL_OUT)/raccoon
+
 bench: $(STAMP) ## Lines a second on one core, beside Drain3 (LOGS=DIR mixes in more logs)
 	$(BIN)/python -m benchmarks.bench_stream $(if $(LOGS),--logs $(LOGS)) $(BENCH_ARGS)
 
@@ -59,5 +73,5 @@ soak: $(STAMP) ## Ten minutes at a fixed rate: nothing lost, memory flat
 	$(BIN)/python -m benchmarks.soak $(SOAK_ARGS)
 
 clean: ## Remove .venv, caches and ltt-out
-	rm -rf $(VENV) $(OUT) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) $(OUT) $(MODEL_OUT) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -106,22 +106,18 @@ def mrr(rank: npt.NDArray[np.float64]) -> float:
 
 
 def ours(model: Path | None, threads: int) -> Ranker:
-    """The encoder alone. Raises click.ClickException for a model that has no code search side."""
+    """The search head alone. Raises click.ClickException for a model that cannot be read."""
     from models.checkpoint import pretrained_path
     from models.errors import CheckpointError
-    from models.inference import Engine
+    from models.searching import SearchEngine
 
     try:
-        engine = Engine.load(model or pretrained_path(), threads=threads)
+        engine = SearchEngine.load(model or pretrained_path(), threads=threads)
     except CheckpointError as error:
         raise click.ClickException(str(error)) from error
-    queries = getattr(engine, "search_queries", None)
-    codes = getattr(engine, "search_codes", None)
-    if queries is None or codes is None:
-        raise click.ClickException(f"{engine.version} has no code search side; see --no-ours")
 
-    def rank(docs: list[str], candidates: list[str]) -> Scores:
-        found: Scores = queries(docs) @ codes(candidates).T
+    def rank(docs: list[str], codes: list[str]) -> Scores:
+        found: Scores = engine.queries(docs) @ engine.codes(codes).T
         return found
 
     return rank

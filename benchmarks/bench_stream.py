@@ -22,10 +22,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from benchmarks.docs import write_section
 from benchmarks.program import count_rows, cpu_name, cpu_s, pinned, rss_mb, start
 
-PERFORMANCE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
-MARKS = ("<!-- bench_stream begins -->", "<!-- bench_stream ends -->")
 Run = dict[str, float]
 
 
@@ -179,17 +178,6 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
-def write_docs(text: str, command: str) -> None:
-    """Put the table between the marks of docs/performance.md."""
-    page = PERFORMANCE.read_text(encoding="utf-8")
-    head, mark, rest = page.partition(MARKS[0])
-    _, end, tail = rest.partition(MARKS[1])
-    if not mark or not end:
-        raise RuntimeError(f"{PERFORMANCE}: the marks {MARKS[0]} and {MARKS[1]} are not in there")
-    section = f"{mark}\n\n    {command}\n\n{text}\n\n{end}"
-    PERFORMANCE.write_text(head + section + tail, encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lines", type=int, default=1_000_000)
@@ -210,7 +198,8 @@ def main() -> None:
             logs = " --logs DIR" if args.logs else ""
             lines = f" --lines {args.lines}" if args.lines != parser.get_default("lines") else ""
             options = f"{lines}{logs} --runs {args.runs}"
-            write_docs(text, f".venv/bin/python -m benchmarks.bench_stream{options} --write-docs")
+            command = f".venv/bin/python -m benchmarks.bench_stream{options} --write-docs"
+            write_section("performance.md", "bench_stream", command, text)
     except (RuntimeError, subprocess.CalledProcessError) as error:
         sys.exit(f"bench_stream: {error}")
 

@@ -1,6 +1,8 @@
 """A checkpoint is a directory: `model.safetensors` and `config.json`; never pickle.
 
-Weights that training has rounded to bf16 are stored as bf16, and read back as fp32.
+The table of n-grams is stored as int8 with a scale for each row; other weights that training has
+rounded to bf16 as bf16. All are read back as fp32, bit for bit what they were when they were
+saved: training rounds them (`round_for_storage`) before it measures.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from safetensors.torch import load, save
 from models.errors import CheckpointError as CheckpointError
 from models.raccoon import CLASSES, Architecture, Raccoon
 
-SCHEMA = "ltt-stream/raccoon/1"
+SCHEMA = "ltt-stream/raccoon/2"
 NAME = "raccoon"
 EMISSION_PRIOR = (0.001, 0.002, 0.015, 0.09, 0.165, 0.145, 0.524, 0.058)
 """Severities that running machines emit, emerg … debug: mostly info, little debug.
@@ -32,6 +34,8 @@ normalised, leaves room for what a machine in trouble says; emerg and alert stay
 they are.
 """
 _REFERENCE = "reference_surprise"
+_TABLE, _SCALE = "encoder.ngrams", "encoder.ngrams.scale"
+_BF16 = ("linear.votes", "search.weight")
 
 
 @dataclass
@@ -64,9 +68,10 @@ def pretrained_path() -> Path:
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write beside `path` and rename: a reader sees the old one, the new one or none."""
-    tensors = {
-        name: _compact(tensor.detach()) for name, tensor in checkpoint.model.state_dict().items()
-    }
+    state = {name: t.detach() for name, t in checkpoint.model.state_dict().items()}
+    table, scale = _quantised(state.pop(_TABLE))
+    tensors = {name: _compact(tensor) for name, tensor in state.items()}
+    tensors |= {_TABLE: table, _SCALE: scale}
     tensors[_REFERENCE] = torch.from_numpy(np.sort(checkpoint.reference_surprise)[:4096])
     weights = save(tensors)
     config = {
@@ -112,6 +117,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             raise ValueError(f"priors need {CLASSES} numbers")
         model = Raccoon(architecture)
         tensors = {name: tensor.float() for name, tensor in load(weights).items()}
+        tensors[_TABLE] *= tensors.pop(_SCALE)
         reference = tensors.pop(_REFERENCE).numpy()
         model.load_state_dict(tensors)
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
@@ -141,6 +147,25 @@ def _config(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: schema {schema!r}, this program reads {SCHEMA!r}")
     assert isinstance(config, dict)
     return config
+
+
+def round_for_storage(model: Raccoon) -> None:
+    """Give the large tables the values that a checkpoint can hold."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name == _TABLE:
+                table, scale = _quantised(parameter)
+                parameter.copy_(table.float() * scale.float())
+            elif name in _BF16:
+                parameter.copy_(parameter.to(torch.bfloat16).float())
+
+
+def _quantised(table: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows as int8 and a bf16 scale each; rows that were so come out the same again."""
+    # The scale is rounded up to a power of two: it is exact in bf16 whatever was rounded before.
+    largest = table.abs().amax(1, keepdim=True).clamp_min(1e-30)  # (R, 1)
+    scale = torch.exp2(torch.ceil(torch.log2(largest / 127)))
+    return (table / scale).round().to(torch.int8), scale.to(torch.bfloat16)
 
 
 def _compact(tensor: torch.Tensor) -> torch.Tensor:

@@ -103,8 +103,8 @@ class Encoder(nn.Module):
         super().__init__()
         self.ngram_dropout = ngram_dropout
         self.pooled_width = 2 * width
-        self.ngrams = nn.Parameter(torch.randn(buckets, ngram_width) * 0.02)
-        self.project = nn.Linear(ngram_width, width)
+        self.ngrams = nn.Parameter(torch.randn(buckets, ngram_width) * 0.05)
+        self.project = nn.Linear(2 * ngram_width, width)
         self.position = nn.Parameter(torch.randn(max_words, width) * 0.02)
         self.blocks = nn.ModuleList(Block(width, heads, inner, dropout) for _ in range(blocks))
         self.norm = nn.LayerNorm(width)
@@ -113,18 +113,33 @@ class Encoder(nn.Module):
         self.to_path = nn.Linear(width, latent)
         self.dropout = nn.Dropout(dropout)
 
-    def word_vectors(self, features: Tensor, offsets: Tensor) -> Tensor:
-        """One vector a word: features (F,) int64 and where each word's begin, (V,) → (V, d)."""
+    def embed(self, features: Tensor, offsets: Tensor) -> Tensor:
+        """Words as sums of n-gram vectors, before the projection: what code search compares.
+
+        features (F,) int64 32-bit hashes and where each word's begin, (V,) → (V, 2e). A feature
+        is two rows of the table side by side, so that two features share both by chance only.
+        """
         # A word must be known by any part of it: whole words are what a corpus is overfitted by.
         weights = functional.dropout(
             self.ngrams.new_ones(len(features)), self.ngram_dropout, self.training
         )
-        sums = functional.embedding_bag(
-            features, self.ngrams, offsets, mode="sum", per_sample_weights=weights
-        )  # (V, e)
-        ends = torch.cat((offsets[1:], offsets.new_tensor([len(features)])))
-        counts = (ends - offsets).unsqueeze(1).to(sums.dtype)
-        projected: Tensor = self.project(sums * counts.rsqrt())
+        sums = torch.cat(
+            [
+                functional.embedding_bag(
+                    rows, self.ngrams, offsets, mode="sum", per_sample_weights=weights
+                )
+                for rows in (
+                    rehash(features, 0, len(self.ngrams)),
+                    rehash(features, 1, len(self.ngrams)),
+                )
+            ],
+            dim=1,
+        )  # (V, 2e)
+        return sums * sizes(features, offsets).rsqrt().unsqueeze(1)
+
+    def word_vectors(self, features: Tensor, offsets: Tensor) -> Tensor:
+        """What the blocks see of each word: (F,) and (V,) as for `embed` → (V, d)."""
+        projected: Tensor = self.project(self.embed(features, offsets))
         return projected
 
     def forward(self, tokens: Tensor, groups: Groups) -> Encoded:
@@ -134,16 +149,31 @@ class Encoder(nn.Module):
         for block in self.blocks:
             x = block(x, groups)
         x = self.norm(x)
-        weights = self.query(x)  # (T, 1)
-        bag, focus, begin = [], [], 0
-        for length, lines in groups:
-            end = begin + length * lines
-            bag.append(tokens[begin:end].view(lines, length, -1).mean(1))
-            share = weights[begin:end].view(lines, length, 1).softmax(1)
-            focus.append((share * x[begin:end].view(lines, length, -1)).sum(1))
-            begin = end
-        pooled = torch.cat((self.norm_bag(torch.cat(bag)), torch.cat(focus)), dim=-1)
+        shares = [part.softmax(1) for part in segments(self.query(x), groups)]  # (n, L, 1)
+        focus = [
+            (share * part).sum(1) for share, part in zip(shares, segments(x, groups), strict=True)
+        ]
+        bag = self.norm_bag(segment_mean(tokens, groups))
+        pooled = torch.cat((bag, torch.cat(focus)), dim=-1)
         return Encoded(self.to_path(x), pooled, groups)
+
+
+_FACTORS = (1, 2_654_435_761, 2_246_822_519, 3_266_489_917)
+_SHIFTS = (0, 13, 7, 11)
+
+
+def rehash(features: Tensor, which: int, buckets: int) -> Tensor:
+    """Table rows of 32-bit hashes: four families (`which` 0 … 3), (F,) → (F,)."""
+    if which == 0:
+        return features % buckets
+    mixed = (features * _FACTORS[which]) & 0xFFFFFFFF
+    return (mixed >> _SHIFTS[which]) % buckets
+
+
+def sizes(features: Tensor, offsets: Tensor) -> Tensor:
+    """How many features each word has, (V,) float."""
+    ends = torch.cat((offsets[1:], offsets.new_tensor([len(features)])))
+    return (ends - offsets).float()
 
 
 def group(lengths: list[int]) -> Groups:
@@ -159,9 +189,16 @@ def group(lengths: list[int]) -> Groups:
 
 def segment_mean(x: Tensor, groups: Groups) -> Tensor:
     """Mean over each line's tokens, (T, D) → (B, D)."""
-    parts, begin = [], 0
-    for length, lines in groups:
-        end = begin + length * lines
-        parts.append(x[begin:end].view(lines, length, -1).mean(1))
-        begin = end
-    return torch.cat(parts)
+    return torch.cat([part.mean(1) for part in segments(x, groups)])
+
+
+def segment_sum(x: Tensor, groups: Groups) -> Tensor:
+    """Sum over each line's tokens, (T, D) → (B, D)."""
+    return torch.cat([part.sum(1) for part in segments(x, groups)])
+
+
+def segments(x: Tensor, groups: Groups) -> list[Tensor]:
+    """The lines of each group as (n, L, D) views of x (T, D)."""
+    counts = [length * lines for length, lines in groups]
+    parts = zip(torch.split(x, counts), groups, strict=True)
+    return [part.view(lines, length, -1) for part, (length, lines) in parts]

@@ -12,6 +12,7 @@ import torch
 
 from models.checkpoint import Checkpoint, load_checkpoint
 from models.encoder import Groups
+from models.linear import Words
 from models.packing import pack
 from models.precision import DType, Precision, choose
 from models.raccoon import CLASSES
@@ -59,9 +60,13 @@ class Engine:
         self.emission_prior = np.array(checkpoint.card.emission_prior, np.float32)
         self.reference_surprise = checkpoint.reference_surprise
         self._apps = frozenset(checkpoint.card.apps)
-        self._buckets = architecture.buckets
         self._index: dict[str, int] = {}
-        self._vectors = torch.zeros((_VOCABULARY, architecture.width))
+        self._words = Words(
+            torch.zeros((_VOCABULARY, architecture.width)),
+            torch.zeros((_VOCABULARY, CLASSES)),
+            torch.zeros(_VOCABULARY),
+            torch.zeros(_VOCABULARY, dtype=torch.int64),
+        )
 
     @classmethod
     def load(cls, path: Path, *, dtype: DType = "auto", threads: int = 1) -> Engine:
@@ -80,14 +85,15 @@ class Engine:
         """Score canonical texts (models.text.canonical).
 
         An app that training has not met counts as unknown, as "" does: on programs never seen a
-        made-up meaning of the name costs more than the name is worth.
+        made-up meaning of the name costs more than the name is worth. facilities: of RFC 5424,
+        -1 where unknown; all are without them.
         """
         n = len(texts)
         latent = np.empty((n, self.latent_dim), np.float32)
         log_likelihood = np.empty((n, CLASSES), np.float32)
         surprise = np.empty(n, np.float32)
         with torch.inference_mode():
-            for rows, tokens, groups in self._batches(apps, texts):
+            for rows, tokens, groups in self._batches(apps, texts, facilities):
                 scored = self._model(tokens, groups)
                 latent[rows] = scored.latent.numpy()
                 logits = scored.logits / self._temperature
@@ -96,9 +102,19 @@ class Engine:
         return Scores(latent, log_likelihood, surprise)
 
     def uncertainty(
-        self, apps: Sequence[str], texts: Sequence[str], *, paths: int = 16, seed: int = 0
+        self,
+        apps: Sequence[str],
+        texts: Sequence[str],
+        facilities: Sequence[int] | None = None,
+        *,
+        log_prior: Floats | None = None,
+        paths: int = 16,
+        seed: int = 0,
     ) -> Uncertainty:
-        """How far noise in the latent moves a score: `paths` draws, the emission prior inside."""
+        """How far noise in the latent moves a score, from `paths` draws.
+
+        log_prior: (N, 8) or (8,) of the severities; the emission prior if there is none.
+        """
         n = len(texts)
         result = Uncertainty(
             np.empty((n, CLASSES), np.float32),
@@ -106,12 +122,13 @@ class Engine:
             np.empty(n, np.float32),
             np.empty(n, np.float32),
         )
-        log_prior = torch.from_numpy(np.log(self.emission_prior))
+        prior = np.log(self.emission_prior) if log_prior is None else log_prior
+        of_line = torch.from_numpy(np.array(np.broadcast_to(prior, (n, CLASSES)), np.float32))
         generator = torch.Generator().manual_seed(seed)
         with torch.inference_mode():
-            for rows, tokens, groups in self._batches(apps, texts):
+            for rows, tokens, groups in self._batches(apps, texts, facilities):
                 scored = self._model.sample(tokens, groups, paths, generator)
-                probability = (scored.logits / self._temperature + log_prior).softmax(-1)
+                probability = (scored.logits / self._temperature + of_line[rows]).softmax(-1)
                 result.probability[rows] = probability.mean(0).numpy()
                 result.probability_std[rows] = probability.std(0, correction=0).numpy()
                 result.surprise[rows] = -scored.log_prob.mean(0).numpy()
@@ -119,17 +136,21 @@ class Engine:
         return result
 
     def _batches(
-        self, apps: Sequence[str], texts: Sequence[str]
-    ) -> Iterator[tuple[npt.NDArray[np.intp], torch.Tensor, Groups]]:
-        """Token vectors of batches of lines of about equal length, and the rows they are of."""
-        if len(apps) != len(texts):
-            raise ValueError(f"{len(apps)} apps, {len(texts)} texts")
+        self, apps: Sequence[str], texts: Sequence[str], facilities: Sequence[int] | None
+    ) -> Iterator[tuple[npt.NDArray[np.intp], Words, Groups]]:
+        """Tokens of batches of lines of about equal length, and the rows they are of."""
+        if facilities is None:
+            facilities = [-1] * len(texts)
+        if not len(apps) == len(texts) == len(facilities):
+            raise ValueError(f"{len(apps)} apps, {len(facilities)} facilities, {len(texts)} texts")
         for start in range(0, len(texts), _SLICE):
-            end = start + _SLICE
+            part = slice(start, start + _SLICE)
             lines = self._numbers(
                 [
-                    words(known_app(app, self._apps), text)
-                    for app, text in zip(apps[start:end], texts[start:end], strict=True)
+                    words(known_app(app, self._apps), facility, text)
+                    for app, facility, text in zip(
+                        apps[part], facilities[part], texts[part], strict=True
+                    )
                 ]
             )
             lengths = np.fromiter(map(len, lines), np.intp, len(lines))
@@ -137,11 +158,11 @@ class Engine:
             for begin in range(0, len(lines), _BATCH):
                 rows = by_length[begin : begin + _BATCH]
                 packed = pack([lines[i] for i in rows.tolist()])
-                tokens = self._vectors[torch.from_numpy(packed.words)]  # (T, d)
+                tokens = self._words.take(torch.from_numpy(packed.words))
                 yield start + rows[packed.order], tokens, packed.groups
 
     def _numbers(self, lines: list[list[str]]) -> list[list[int]]:
-        """Word numbers of at most `_SLICE` lines; a word's vector is computed once."""
+        """Word numbers of at most `_SLICE` lines; what is known of a word is computed once."""
         index = self._index
         unknown = {word for line in lines for word in line if word not in index}
         if len(index) + len(unknown) > _VOCABULARY:
@@ -149,9 +170,10 @@ class Engine:
             unknown = {word for line in lines for word in line}
         if unknown:
             new = sorted(unknown)
-            first = len(index)
-            flat, offsets = bags(new, self._buckets)
-            vectors = self._model.encoder.word_vectors(torch.tensor(flat), torch.tensor(offsets))
-            self._vectors[first : first + len(new)] = vectors
-            index.update(zip(new, range(first, first + len(new)), strict=True))
+            first, last = len(index), len(index) + len(unknown)
+            flat, offsets = bags(new)
+            found = self._model.words(torch.tensor(flat), torch.tensor(offsets))
+            for store, field in zip(self._words, found, strict=True):
+                store[first:last] = field
+            index.update(zip(new, range(first, last), strict=True))
         return [[index[word] for word in line] for line in lines]

@@ -12,10 +12,34 @@ from torch.nn import functional
 def adjusted_cross_entropy(logits: Tensor, target: Tensor, log_prior: Tensor) -> Tensor:
     """Cross-entropy with the sampling prior added (Menon et al. 2021, eq. 10).
 
-    logits (B, C), target (B,), log_prior (C,). What the logits learn is then the log-likelihood
-    of a class up to a constant: the prior of the place where they are used can be added later.
+    logits (B, C), target (B,), log_prior (C,) or (B, C). What the logits learn is then the
+    log-likelihood of a class up to a constant: the prior of the place where they are used can be
+    added later.
     """
     return functional.cross_entropy(logits + log_prior, target)
+
+
+def ranked_probability_score(log_probability: Tensor, target: Tensor) -> Tensor:
+    """Σ (P(Y ≤ k) − 1[y ≤ k])² over the ranks k (Epstein 1969): far misses cost more.
+
+    log_probability (B, C) of ordered classes, target (B,). A proper score: unlike targets that
+    are smeared over neighbours, it does not move what the probabilities should be.
+    """
+    below = log_probability.exp().cumsum(-1)  # (B, C)
+    ranks = torch.arange(log_probability.shape[-1])
+    return (below - (target.unsqueeze(1) <= ranks).float()).square().sum(-1).mean()
+
+
+def info_nce(a: Tensor, b: Tensor, scale: Tensor | float) -> Tensor:
+    """Symmetric InfoNCE (van den Oord et al. 2018): row i of a (B, H) belongs to row i of b.
+
+    Rows are unit vectors; scale is the inverse temperature. All other rows are negatives.
+    """
+    likeness = scale * (a @ b.T)  # (B, B)
+    own = torch.arange(len(a))
+    return 0.5 * (
+        functional.cross_entropy(likeness, own) + functional.cross_entropy(likeness.T, own)
+    )
 
 
 def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:

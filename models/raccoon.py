@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from models.encoder import Encoder, Groups, Product, segment_mean
 from models.flows import Flow
+from models.linear import LinearExpert, Words
 from models.losses import gaussian_kl, path_kl
+from models.search import SearchHead
 from models.solvers import brownian, euler_maruyama
 from models.tokens import MAX_WORDS
 
@@ -26,7 +28,9 @@ class Architecture:
     """Everything that shapes the weights; stored beside them."""
 
     buckets: int = 1 << 16
-    ngram_width: int = 64
+    ngram_width: int = 128
+    linear_buckets: int = 1 << 17
+    weight_buckets: int = 1 << 16
     width: int = 96
     heads: int = 4
     inner: int = 192
@@ -54,7 +58,9 @@ class Scored(NamedTuple):
 class Training(NamedTuple):
     """One noisy pass with what the losses need."""
 
-    logits: Tensor  # (B, 8)
+    logits: Tensor  # (B, 8) of the deep network
+    linear_logits: Tensor  # (B, 8) of the linear expert
+    mean: Tensor  # (B, D) of z0
     latent: Tensor  # (B, D) z1, with gradient
     log_prob: Tensor  # (B,) of z1 held fixed: the flow follows the latent, never pulls it
     kl: Tensor  # of z0 from N(0, I), nats
@@ -108,6 +114,9 @@ class LatentSDE(nn.Module):
 class Raccoon(nn.Module):
     """The classifier. Lines go in packed (see models.encoder), results come out in that order."""
 
+    DEEP_SHARE = 0.6
+    """Of the deep network in the severity; the linear expert has the rest."""
+
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         a = self.architecture = architecture
@@ -123,6 +132,8 @@ class Raccoon(nn.Module):
             dropout=a.dropout,
             ngram_dropout=a.ngram_dropout,
         )
+        self.linear = LinearExpert(a.linear_buckets, CLASSES, a.ngram_dropout)
+        self.search = SearchHead(a.weight_buckets)
         pooled = self.encoder.pooled_width
         self.to_mean = nn.Linear(pooled, a.latent)
         self.to_log_variance = nn.Linear(pooled, a.latent)
@@ -141,6 +152,11 @@ class Raccoon(nn.Module):
             if isinstance(module, Product):
                 module.to(dtype)
 
+    def words(self, features: Tensor, offsets: Tensor) -> Words:
+        """Words of a vocabulary, ready to be looked up: as for Encoder.embed."""
+        vectors = self.encoder.word_vectors(features, offsets)
+        return Words(vectors, *self.linear.words(features, offsets))
+
     def _posterior(self, tokens: Tensor, groups: Groups) -> tuple[Tensor, Tensor, Tensor]:
         encoded = self.encoder(tokens, groups)
         # The latent of a line is its path's centre, corrected by what pooling saw.
@@ -152,31 +168,40 @@ class Raccoon(nn.Module):
         logits: Tensor = self.severity(torch.cat((pooled, z), dim=-1))
         return logits  # (B, 8)
 
-    def forward(self, tokens: Tensor, groups: Groups) -> Scored:
+    def _agree(self, deep: Tensor, linear: Tensor) -> Tensor:
+        """The experts' log-likelihoods, weighed, (…, B, 8)."""
+        share = self.DEEP_SHARE
+        return share * deep.log_softmax(-1) + (1 - share) * linear.log_softmax(-1)
+
+    def forward(self, tokens: Words, groups: Groups) -> Scored:
         """Score without noise: z0 = μ, the SDE's noise-free path."""
-        pooled, mean, _ = self._posterior(tokens, groups)
+        pooled, mean, _ = self._posterior(tokens.vectors, groups)
         z1 = self.sde(mean)[-1]
-        return Scored(z1, self._classify(pooled, z1), self.flow.log_prob(z1))
+        logits = self._agree(self._classify(pooled, z1), self.linear(tokens, groups))
+        return Scored(z1, logits, self.flow.log_prob(z1))
 
     def sample(
-        self, tokens: Tensor, groups: Groups, paths: int, generator: torch.Generator
+        self, tokens: Words, groups: Groups, paths: int, generator: torch.Generator
     ) -> Scored:
         """Monte-Carlo: `paths` draws of z0 and of the SDE's noise, as (paths, B, …) tensors."""
-        pooled, mean, log_variance = self._posterior(tokens, groups)
+        pooled, mean, log_variance = self._posterior(tokens.vectors, groups)
         draws = torch.randn((paths, *mean.shape), generator=generator)
         z0 = mean + draws * (0.5 * log_variance).exp()  # (P, B, D)
         z1 = self.sde(z0, brownian(z0, steps=self.sde.steps, generator=generator))[-1]
         pooled = pooled.expand(paths, *pooled.shape)
-        return Scored(z1, self._classify(pooled, z1), self.flow.log_prob(z1))
+        logits = self._agree(self._classify(pooled, z1), self.linear(tokens, groups))
+        return Scored(z1, logits, self.flow.log_prob(z1))
 
-    def train_step(self, tokens: Tensor, groups: Groups) -> Training:
+    def train_step(self, tokens: Words, groups: Groups) -> Training:
         """One reparameterised draw per line."""
-        pooled, mean, log_variance = self._posterior(tokens, groups)
+        pooled, mean, log_variance = self._posterior(tokens.vectors, groups)
         z0 = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
         path = self.sde(z0, brownian(z0, steps=self.sde.steps))
         z1 = path[-1]
         return Training(
             logits=self._classify(pooled, z1),
+            linear_logits=self.linear(tokens, groups),
+            mean=mean,
             latent=z1,
             log_prob=self.flow.log_prob(z1.detach()),
             kl=gaussian_kl(mean, log_variance),

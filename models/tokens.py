@@ -1,22 +1,50 @@
-"""Canonical text to words, words to hashed n-gram features: stable across processes, no torch."""
+"""Text to words, words to hashed n-gram features: stable across processes, no torch.
+
+One kind of word serves logs and code, so that both teach the same table: a run of letters, split
+at camelCase and snake_case borders. A log line's words carry their dress as well (case, the marks
+that follow), since `len=` and `Len` are said on different occasions; a bag of code does not.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 from zlib import crc32
 
 MAX_WORDS: Final = 40
-"""Words of a line that the encoder sees, the app included; the rest is cut."""
+"""Words of a line that the encoder sees, app and facility included; the rest is cut."""
 
-# A mask, or a run of letters split at snake_case and camelCase borders, or a number that was kept.
-_WORD: Final = re.compile(
-    r"<[a-z0-9]+>|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+|[0-9]+|[!?%#$*]"
+_PIECE: Final = r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+|[0-9]+"
+_PIECES: Final = re.compile(_PIECE)
+# A mask, a piece of a word or a number that was kept; then the marks and the blank after it.
+_DRESSED: Final = re.compile(
+    rf"(<[a-z0-9]+>|{_PIECE}|[!?%#$*])((?:[^\w\s<!?%#$*]|<(?![a-z])){{0,3}}_?)(\s?)"
 )
+_IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[^\W\d_A-Za-z]+")
+_HEADER_CHARS: Final = 200
+_HEADER_WITHOUT_BRACKET: Final = 80
 _MAX_WORD_CHARS: Final = 24
+_MAX_IDENTIFIER_CHARS: Final = 32
 _APP_END: Final = re.compile(r"[/(@]")
 _APP: Final = "\x00"
+_DRESS: Final = "\x01"
+_FACILITY: Final = "\x02"
+
+_SUFFIXES: Final = (
+    *("ization", "ations", "ation", "ings", "ing", "ions", "ion", "ies", "ied", "ers", "er"),
+    *("ors", "or", "ed", "es", "s", "ly", "e"),
+)
+
+
+class BagWord(NamedTuple):
+    """A distinct word of a text that is searched with or for."""
+
+    word: str
+    times: int
+    in_header: bool
+    """Whether it stands before a definition's first bracket, where its name is."""
 
 
 def known_app(app: str, known: Collection[str]) -> str:
@@ -31,30 +59,96 @@ def known_app(app: str, known: Collection[str]) -> str:
     return stem if stem in known else ""
 
 
-def words(app: str, text: str) -> list[str]:
-    """The words of a canonical text in lower case, led by the app's own word ("" = unknown)."""
-    return [_APP + app.lower(), *map(str.lower, _WORD.findall(text)[: MAX_WORDS - 1])]
+def app_word(app: str) -> str:
+    """The word that stands for an app; "" is the unknown one."""
+    return _APP + app.lower()
 
 
-def features(word: str, buckets: int) -> list[int]:
-    """The hash buckets of a word in lower case: itself, and its 3- to 5-grams with its borders.
+def facility_word(facility: int) -> str:
+    """The word that stands for an RFC 5424 facility; -1 is the unknown one."""
+    return f"{_FACILITY}{facility}"
 
-    An app's word gives itself alone, the unknown app ("") too: names don't transfer by spelling.
+
+def words(app: str, facility: int, text: str) -> list[str]:
+    """The dressed words of a canonical text, led by the app's and the facility's own."""
+    line = [app_word(app), facility_word(facility)]
+    for word, marks, blank in _DRESSED.findall(text)[: MAX_WORDS - 2]:
+        line.append(dressed(word, marks + blank))
+    return line
+
+
+def dressed(word: str, after: str) -> str:
+    """A word in lower case with its dress: its case, and the marks and blank after it."""
+    low = word.lower()
+    case = "l" if low == word else "C" if low[1:] == word[1:] else "U"
+    return f"{low}{_DRESS}{case}{after}"
+
+
+def bag(text: str) -> list[BagWord]:
+    """The distinct words of code or of a question about it: identifiers whole and in pieces."""
+    counts: dict[str, int] = {}
+    for identifier in _IDENTIFIER.findall(text):
+        for word in _identifier_words(identifier):
+            counts[word] = counts.get(word, 0) + 1
+    bracket = text.find("(", 0, _HEADER_CHARS)
+    header: set[str] = set()
+    for identifier in _IDENTIFIER.findall(
+        text[: bracket if bracket > 0 else _HEADER_WITHOUT_BRACKET]
+    ):
+        header.update(_identifier_words(identifier))
+    return [BagWord(word, times, word in header) for word, times in counts.items()]
+
+
+@lru_cache(1 << 16)
+def _identifier_words(identifier: str) -> tuple[str, ...]:
+    pieces = [piece.lower() for piece in _PIECES.findall(identifier)]
+    if len(pieces) > 1:
+        pieces.insert(0, identifier.lower().strip("_"))
+    return tuple(piece[:_MAX_IDENTIFIER_CHARS] for piece in pieces)
+
+
+def stem(word: str) -> str:
+    """A crude stem: one suffix off, a doubled consonant made single."""
+    if len(word) < 4:
+        return word
+    for suffix in _SUFFIXES:
+        if word.endswith(suffix) and len(word) - len(suffix) >= 3:
+            word = word[: -len(suffix)]
+            break
+    if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "ls":
+        word = word[:-1]
+    return word
+
+
+def features(word: str) -> list[int]:
+    """32-bit hashes of a word: itself, its stem, its 3- to 5-grams with its borders, its dress.
+
+    The first one tells the word apart from all others. An app's and a facility's word give
+    themselves alone: names don't transfer by spelling.
     """
-    if word.startswith(_APP):
-        return [crc32(word.encode("utf-8", "replace")) % buckets]
+    if word[0] in (_APP, _FACILITY):
+        return [crc32(word.encode("utf-8", "replace"))]
+    word, _, dress = word.partition(_DRESS)
     data = f"<{word[:_MAX_WORD_CHARS]}>".encode("utf-8", "replace")
-    hashes = [crc32(b"=" + data)]
+    hashes = [crc32(b"=" + word.encode("utf-8", "replace"))]
     if word[0] != "<":  # the letters of a mask mean nothing
+        hashes.append(crc32(b"~" + stem(word[:_MAX_WORD_CHARS]).encode("utf-8", "replace")))
         hashes += [crc32(data[i : i + n]) for n in (3, 4, 5) for i in range(len(data) - n + 1)]
-    return [h % buckets for h in hashes]
+    if dress:
+        clothes = dress.encode("utf-8", "replace")
+        hashes += [
+            crc32(b"\x01case" + clothes[:1]),
+            crc32(b"\x01marks" + clothes[1:]),
+            crc32(b"\x01both" + clothes),
+        ]
+    return hashes
 
 
-def bags(vocabulary: Sequence[str], buckets: int) -> tuple[list[int], list[int]]:
+def bags(vocabulary: Sequence[str]) -> tuple[list[int], list[int]]:
     """Features of many words, one after the other, and the offset at which each word begins."""
     flat: list[int] = []
     offsets: list[int] = []
     for word in vocabulary:
         offsets.append(len(flat))
-        flat += features(word, buckets)
+        flat += features(word)
     return flat, offsets

@@ -48,8 +48,27 @@ def _one_line_errors() -> Iterator[None]:
     required=True,
     help="Gets the checkpoint raccoon/, metrics.json and the state to resume from.",
 )
-@click.option("--dev", type=_CORPUS, help="A corpus to measure on in the end.")
+@click.option("--dev", type=_CORPUS, help="A corpus to choose the best epoch by; else a part.")
+@click.option(
+    "--pairs",
+    type=_CORPUS,
+    help="Parquet (doc, code, package): teaches code search, and words their meaning.",
+)
 @click.option("--epochs", type=click.IntRange(1), default=2, show_default=True)
+@click.option(
+    "--pair-epochs",
+    type=click.IntRange(0),
+    default=2,
+    show_default=True,
+    help="Over the pairs, before the first message is seen.",
+)
+@click.option(
+    "--patience",
+    type=click.IntRange(1),
+    default=2,
+    show_default=True,
+    help="End after so many epochs without a better one.",
+)
 @click.option("--batch-size", type=click.IntRange(2), default=512, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
@@ -71,7 +90,10 @@ def train(
     corpus: Path,
     out: Path,
     dev: Path | None,
+    pairs: Path | None,
     epochs: int,
+    pair_epochs: int,
+    patience: int,
     batch_size: int,
     seed: int,
     threads: int,
@@ -84,13 +106,17 @@ def train(
 
     options = Options(
         epochs=epochs,
+        pair_epochs=pair_epochs,
+        patience=patience,
         seed=seed,
         batch_size=batch_size,
         threads=threads,
         state_every_s=state_every_s,
     )
     with _one_line_errors(), _progress() as report:
-        result = run(corpus, out, options, dev=dev, resume=resume, report=report, say=_say)
+        result = run(
+            corpus, out, options, pairs=pairs, dev=dev, resume=resume, report=report, say=_say
+        )
     for name in ("held_out", "dev"):
         if name in result:
             click.echo(f"{name}:\n{_table(result[name])}")

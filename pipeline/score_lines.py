@@ -14,8 +14,9 @@ from pipeline import anomaly
 from pipeline.columns import text
 from pipeline.config import Dtype, zone_named
 from pipeline.lines import read_lines
+from pipeline.predict import Floats
 from pipeline.priors import PRIORS
-from pipeline.process import Processor
+from pipeline.process import Assessment, Processor
 from pipeline.scorer import Scorer
 
 SOURCE = "stdin"
@@ -46,17 +47,17 @@ def score_lines(
     processor = Processor(scorer, parser)
     encoder = msgspec.json.Encoder()
     for lines in read_lines(source):
-        records, rows = _score(processor, parser, lines)
+        records, found = _score(processor, parser, lines)
         if paths:
-            _add_uncertainty(records, scorer, rows, paths)
+            _add_uncertainty(records, scorer, found, paths)
         out.write(encoder.encode_lines(records))
         out.flush()
 
 
 def _score(
     processor: Processor, parser: Parser, lines: list[bytes]
-) -> tuple[list[dict[str, Any]], list[int]]:
-    """The records of the lines, and the rows of the template table that they are of."""
+) -> tuple[list[dict[str, Any]], Assessment]:
+    """The records of the lines, and what they were made of."""
     now_us = time.time_ns() // 1000
     parsed = [parser.fields(line, now_us) for line in lines]
     _, priorities, _, _, _, apps, _, _, _, messages, _ = zip(*parsed, strict=True)
@@ -88,14 +89,28 @@ def _score(
             strict=True,
         )
     ]
-    return records, found.at.tolist()
+    return records, found
 
 
 def _add_uncertainty(
-    records: list[dict[str, Any]], scorer: Scorer, rows: list[int], paths: int
+    records: list[dict[str, Any]], scorer: Scorer, found: Assessment, paths: int
 ) -> None:
     """`uncertainty`: the spread of the predicted severity's probability over noisy paths."""
-    apps, texts = zip(*(scorer.table.texts[row] for row in rows), strict=True)
-    spread = scorer.engine.uncertainty(apps, texts, paths=paths).probability_std  # (N, 8)
+    table = scorer.table
+    apps, texts = zip(*(table.texts[row] for row in found.at.tolist()), strict=True)
+    spread = scorer.engine.uncertainty(
+        apps,
+        texts,
+        table.facility[found.at].tolist(),
+        log_prior=log_prior(found.predicted.probability, table.likelihood[found.at]),
+        paths=paths,
+    ).probability_std  # (N, 8)
     for record, of_line in zip(records, spread, strict=True):
         record["uncertainty"] = float(of_line[record["predicted_severity"]])
+
+
+def log_prior(probability: Floats, likelihood: Floats) -> Floats:
+    """Of lines, the prior that made these probabilities of these likelihoods, in logs: (N, 8)."""
+    least = np.finfo(np.float32).tiny
+    ratio = np.log(probability.clip(least)) - np.log(likelihood.clip(least))
+    return np.asarray(ratio - np.logaddexp.reduce(ratio, axis=1, keepdims=True), np.float32)

@@ -12,12 +12,16 @@ from torch import Tensor
 
 from models.encoder import Groups
 from models.packing import pack
-from models.tokens import MAX_WORDS
-from models.training.corpus import Ints, Lines, Vocabulary
+from models.tokens import MAX_WORDS, app_word, dressed, facility_word
+from models.training.corpus import Floats, Ints
+from models.training.vocabulary import Lines, Vocabulary
 
 APP_DROPOUT = 0.5
+FACILITY_DROPOUT = 0.5
 WORD_DROPOUT = 0.1
 TEMPLATE_SHARE = 0.3
+TWINS = 1 / 8
+"""Share of a batch that is there twice, as two fillings of one template."""
 LEVEL_SHARE = 0.15
 """Lines that are given a level word in front, as many programs write: it must be understood.
 
@@ -32,7 +36,7 @@ LEVEL_WORDS: tuple[tuple[str, ...], ...] = (
     ("info", "information"),
     ("debug", "trace", "verbose"),
 )
-UNKNOWN_APP = "\x00"
+_AFTER_LEVEL = (": ", " ", "] ")
 
 
 @dataclass
@@ -42,62 +46,96 @@ class Data:
     vocabulary: Vocabulary
     variants: list[Lines]
     severity: Ints  # (N,)
-    weights: npt.NDArray[np.float64]  # (N,) sampling probabilities
+    weights: Floats  # (N,) sampling probabilities
+    log_prior: Floats  # (N, 8) of the severities where a row comes from
 
     def __post_init__(self) -> None:
-        index = self.vocabulary.index
-        self.unknown_app = index.setdefault(UNKNOWN_APP, len(index))
-        self.levels = [[index.setdefault(w, len(index)) for w in ws] for ws in LEVEL_WORDS]
+        number = self.vocabulary.number
+        self.unknown_app = number(app_word(""))
+        self.unknown_facility = number(facility_word(-1))
+        self.levels = [
+            [
+                number(dressed(form, after))
+                for word in level
+                for form in (word, word.upper(), word.capitalize())
+                for after in _AFTER_LEVEL
+            ]
+            for level in LEVEL_WORDS
+        ]
 
 
 @dataclass
 class Batch:
-    features: Tensor  # (F,) n-gram buckets of the batch's distinct words
+    features: Tensor  # (F,) hashed features of the batch's distinct words
     offsets: Tensor  # (V,) where each word's begin
     words: Tensor  # (T,) word of each token
     groups: Groups
     target: Tensor  # (B,) severity
+    log_prior: Tensor  # (B, 8) of the severities where each line comes from
+    twins: tuple[Tensor, Tensor]  # (M,) each: places of two fillings of one template
 
 
 def epoch(data: Data, seed: int, number: int, size: int) -> Iterator[Batch]:
-    """Batches of one epoch: as many draws as there are rows, by weight, with replacement."""
+    """Batches of one epoch: about as many draws as there are rows, by weight."""
     rng = np.random.default_rng((seed, number))
+    doubled = int(size * TWINS) if len(data.variants) > 1 else 0
+    draws = size - doubled
     rows = rng.choice(len(data.severity), len(data.severity), p=data.weights)
-    from_template = rng.random(len(rows)) < (TEMPLATE_SHARE if len(data.variants) > 1 else 0)
     lengths = np.diff(data.variants[0].offsets)[rows]
     # Lines of about equal length make few groups; noise keeps batches from being always the same.
     order = np.argsort(lengths + rng.uniform(0, 1.5, len(rows)), kind="stable")
-    starts = np.arange(0, len(rows), size)
+    starts = np.arange(0, batches_per_epoch(data, size) * draws, draws)
     for start in rng.permutation(starts).tolist():
-        chosen = order[start : start + size]
-        yield _batch(data, rows[chosen], from_template[chosen], rng)
+        chosen = rows[order[start : start + draws]]
+        variant = (rng.random(len(chosen)) < TEMPLATE_SHARE).astype(np.int64)
+        twins = rng.permutation(len(chosen))[:doubled]
+        yield _batch(
+            data,
+            np.concatenate((chosen, chosen[twins])),
+            np.concatenate((variant, 1 - variant[twins])) % len(data.variants),
+            twins,
+            rng,
+        )
 
 
 def batches_per_epoch(data: Data, size: int) -> int:
-    return -(-len(data.severity) // size)
+    draws = size - (int(size * TWINS) if len(data.variants) > 1 else 0)
+    return -(-len(data.severity) // draws)
 
 
 def _batch(
-    data: Data, rows: Ints, from_template: npt.NDArray[np.bool_], rng: np.random.Generator
+    data: Data,
+    rows: Ints,
+    variant: Ints,
+    twins: npt.NDArray[np.int64],
+    rng: np.random.Generator,
 ) -> Batch:
     lines = []
-    chance = rng.random((len(rows), 2))
-    for row, template, (app_chance, level_chance) in zip(
-        rows.tolist(), from_template.tolist(), chance.tolist(), strict=True
+    chance = rng.random((len(rows), 3))
+    for row, which, (for_app, for_facility, for_level) in zip(
+        rows.tolist(), variant.tolist(), chance.tolist(), strict=True
     ):
-        line = data.variants[int(template)][row]
-        kept = line[1:][rng.random(len(line) - 1) >= WORD_DROPOUT].tolist()
-        app = data.unknown_app if app_chance < APP_DROPOUT else int(line[0])
-        if level_chance < LEVEL_SHARE:
+        line = data.variants[which][row]
+        kept = line[2:][rng.random(len(line) - 2) >= WORD_DROPOUT].tolist()
+        app = data.unknown_app if for_app < APP_DROPOUT else int(line[0])
+        facility = data.unknown_facility if for_facility < FACILITY_DROPOUT else int(line[1])
+        if for_level < LEVEL_SHARE:
             kept.insert(0, rng.choice(data.levels[data.severity[row]]).item())
-        lines.append([app, *kept][:MAX_WORDS])
+        lines.append([app, facility, *kept][:MAX_WORDS])
     packed = pack(lines)
     distinct, place = np.unique(packed.words, return_inverse=True)
     features, offsets = data.vocabulary.bag(distinct)
+    at = np.empty(len(rows), np.int64)
+    at[packed.order] = np.arange(len(rows))
     return Batch(
-        torch.from_numpy(features),
-        torch.from_numpy(offsets),
+        features,
+        offsets,
         torch.from_numpy(place),
         packed.groups,
         torch.from_numpy(data.severity[rows][packed.order]),
+        torch.from_numpy(data.log_prior[rows][packed.order]).float(),
+        (
+            torch.from_numpy(at[twins]),
+            torch.from_numpy(at[len(rows) - len(twins) :]),
+        ),
     )

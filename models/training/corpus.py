@@ -1,4 +1,4 @@
-"""A labelled corpus, read from Parquet or text, as word numbers ready for batches."""
+"""A labelled corpus, read from Parquet or text."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ import numpy.typing as npt
 
 from models.errors import CorpusError
 from models.raccoon import CLASSES
-from models.text import canonical
-from models.tokens import bags, words
 
 Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 NAMES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 _SEVERITY = {name: i for i, name in enumerate(NAMES)} | {str(i): i for i in range(CLASSES)}
@@ -26,6 +25,8 @@ _SEVERITY |= {"informational": 6, "trace": 7}
 
 # Placeholders of a template: numbers become a digit, which canonical() masks; the rest goes.
 _NUMERIC = re.compile(r"%[-+ #0-9.*]*(?:hh|h|ll|l|z|j|t|q)?[diuxXofeEgGp]")
+_PERCENT = re.compile(r"%[-+ #0-9.*]*(?:hh|h|ll|l|z|j|t|q)?[diufg](?=%%)")
+_PERCENTAGES = ("3", "12", "55", "85", "92", "97", "100")
 _OTHER = re.compile(r"%[-+ #0-9.*]*(?:\([^)]*\))?[a-zA-Z]+|\{[^{}]{0,40}\}")
 
 
@@ -42,48 +43,6 @@ class Rows:
     severity: Ints  # (N,)
     bad: int
     """Rows left out: no text, or a severity that is none."""
-
-
-@dataclass
-class Lines:
-    """Lines as numbers of their vocabulary's words."""
-
-    flat: npt.NDArray[np.int32]
-    offsets: Ints  # (N + 1,)
-
-    def __getitem__(self, row: int) -> npt.NDArray[np.int32]:
-        return self.flat[self.offsets[row] : self.offsets[row + 1]]
-
-
-class Vocabulary:
-    """Words numbered in the order they are met, and the n-gram features of each."""
-
-    def __init__(self) -> None:
-        self.index: dict[str, int] = {}
-        self.features = np.zeros(0, np.int64)
-        self.offsets = np.zeros(1, np.int64)
-
-    def lines(self, apps: list[str], texts: list[str]) -> Lines:
-        """Number the words of messages, which are made canonical here."""
-        index, flat, ends = self.index, [], [0]
-        for app, text in zip(apps, texts, strict=True):
-            flat += [index.setdefault(w, len(index)) for w in words(app, canonical(text))]
-            ends.append(len(flat))
-        return Lines(np.array(flat, np.int32), np.array(ends, np.int64))
-
-    def freeze(self, buckets: int) -> None:
-        """Hash the words; to be called when all lines are numbered."""
-        flat, offsets = bags(list(self.index), buckets)
-        self.features = np.array(flat, np.int64)
-        self.offsets = np.array([*offsets, len(flat)], np.int64)
-
-    def bag(self, numbers: Ints) -> tuple[Ints, Ints]:
-        """Features of these words, one after the other, and the offset of each word's first."""
-        begins, ends = self.offsets[numbers], self.offsets[numbers + 1]
-        counts = ends - begins
-        starts = np.concatenate(([0], np.cumsum(counts)[:-1]))
-        places = np.arange(counts.sum()) + np.repeat(begins - starts, counts)
-        return self.features[places], starts
 
 
 def read_corpus(path: Path) -> Rows:
@@ -124,16 +83,43 @@ def held_out(origins: list[str], share: float) -> npt.NDArray[np.bool_]:
     return np.fromiter((o in kept for o in origins), np.bool_, len(origins))
 
 
-def sampling_weights(severity: Ints, origins: list[str]) -> npt.NDArray[np.float64]:
+def sampling_weights(severity: Ints, origins: list[str]) -> Floats:
     """(N,) probabilities: common severities and giant packages are damped by a square root."""
-    per_class = np.bincount(severity, minlength=CLASSES)[severity]
     counts = Counter(origins)
     per_origin = np.fromiter((counts[o] for o in origins), np.float64, len(origins))
-    weights = 1 / np.sqrt(per_class * per_origin)
+    weights = class_weights(severity)[severity] / np.sqrt(per_origin)
     return np.asarray(weights / weights.sum(), np.float64)
 
 
+def class_weights(severity: Ints) -> Floats:
+    """(8,) by how much rows of each severity are drawn more often than others."""
+    return np.asarray(1 / np.sqrt(np.maximum(np.bincount(severity, minlength=CLASSES), 1)))
+
+
+PRIOR_STRENGTH = 20.0
+"""Rows that the whole corpus counts for in the prior of one package."""
+
+
+def log_priors(severity: Ints, origins: list[str], weights: Floats) -> Floats:
+    """(N, 8) how common each severity is among what is drawn of a row's package, in logs.
+
+    weights: (N,) of `sampling_weights`. Packages write most of their failures as errors, or as
+    warnings, or as debug. With its own package's prior divided out a row teaches what tells
+    severities apart, not whose row it is.
+    """
+    number = {origin: i for i, origin in enumerate(dict.fromkeys(origins))}
+    of_row = np.fromiter((number[o] for o in origins), np.int64, len(origins))
+    counts = np.zeros((len(number), CLASSES))
+    np.add.at(counts, (of_row, severity), 1.0)
+    drawn_more = class_weights(severity)
+    whole = np.bincount(severity, weights / drawn_more[severity], CLASSES)
+    share = (counts + PRIOR_STRENGTH * whole / whole.sum()) * drawn_more
+    return np.asarray(np.log(share / share.sum(1, keepdims=True)), np.float64)[of_row]
+
+
 def _fill(template: str) -> str:
+    percentage = _PERCENTAGES[crc32(template.encode("utf-8", "replace")) % len(_PERCENTAGES)]
+    template = _PERCENT.sub(percentage, template)
     return _OTHER.sub("", _NUMERIC.sub("1", template.replace("%%", "%")))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import math
 import time
@@ -14,21 +15,32 @@ import msgspec
 import numpy as np
 import torch
 
-from models.checkpoint import Card, Checkpoint, save_checkpoint, write_synced
+from models.checkpoint import (
+    Card,
+    Checkpoint,
+    load_checkpoint,
+    round_for_storage,
+    save_checkpoint,
+    write_synced,
+)
 from models.inference import Engine
-from models.losses import adjusted_cross_entropy, epps_pulley
 from models.raccoon import CLASSES, Architecture, Raccoon
 from models.text import canonical
-from models.training.batches import Batch, Data, batches_per_epoch, epoch
+from models.training.batches import Data, batches_per_epoch, epoch
 from models.training.corpus import (
     Rows,
-    Vocabulary,
     held_out,
+    log_priors,
     read_corpus,
     sampling_weights,
 )
-from models.training.metrics import Metrics, fit_temperature, metrics
+from models.training.evaluate import by_prior, of_engine
+from models.training.metrics import fit_temperature, metrics
+from models.training.outcomes import outcomes
+from models.training.pairs import Pairs, pair_batches, pair_batches_per_epoch, read_pairs
 from models.training.state import load_state, save_state
+from models.training.steps import Optimiser, begin_search, search_loss, severity_loss
+from models.training.vocabulary import Vocabulary
 
 HELD_OUT_SHARE = 0.03
 REFERENCE = 4096
@@ -40,15 +52,18 @@ Report = Callable[[int, int, float], None]
 @dataclass(frozen=True)
 class Options:
     epochs: int = 2
+    pair_epochs: int = 2
+    """Epochs over the pairs before the first severity is seen."""
+    pair_every: int = 3
+    """While severities are learnt, a batch of pairs after each so many of theirs."""
+    patience: int = 2
+    """Epochs without a better log-loss after which training ends."""
     seed: int = 0
     batch_size: int = 512
+    pair_batch_size: int = 1024
     threads: int = 1
     learning_rate: float = 2e-3
-    weight_decay: float = 0.05
-    kl_weight: float = 1e-3
-    path_kl_weight: float = 1e-3
-    flow_weight: float = 0.02
-    normality_weight: float = 2e-3
+    pair_learning_rate: float = 3e-3
     state_every_s: float = 60.0
     architecture: Architecture = field(default_factory=Architecture)
 
@@ -57,31 +72,29 @@ class Options:
 class Prepared:
     train: Rows
     check: Rows
+    """Rows that are measured after each epoch: the dev corpus, or packages held out."""
     data: Data
-    log_prior: torch.Tensor  # (8,) of the sampling distribution
+    pairs: Pairs | None
     corpus_prior: list[float]
 
 
-def prepare(rows: Rows, buckets: int) -> Prepared:
-    """Split off whole packages to check with, and number the words of the others."""
-    out = held_out(rows.origins, HELD_OUT_SHARE)
-    train, check = _take(rows, ~out), _take(rows, out)
-    vocabulary = Vocabulary()
-    variants = [vocabulary.lines(train.apps, train.texts)]
-    if train.templates:
-        variants.append(vocabulary.lines(train.apps, train.templates))
-    weights = sampling_weights(train.severity, train.origins)
-    data = Data(vocabulary, variants, train.severity, weights)
-    vocabulary.freeze(buckets)
-    drawn = np.bincount(train.severity, weights, CLASSES)
+def prepare(rows: Rows, dev: Rows | None = None, pairs: Pairs | None = None) -> Prepared:
+    """Number the words of the rows to train on; without a dev corpus, split off whole packages."""
+    out = held_out(rows.origins, HELD_OUT_SHARE) if dev is None else None
+    train = rows if out is None else _take(rows, ~out)
+    check = dev if out is None else _take(rows, out)
+    assert check is not None
     counts = np.bincount(rows.severity, minlength=CLASSES) + 0.5
-    return Prepared(
-        train,
-        check,
-        data,
-        torch.from_numpy(np.log(np.maximum(drawn, 1e-6))).float(),
-        (counts / counts.sum()).tolist(),
-    )
+    taught = _with_outcomes(train) if train.templates else train
+    vocabulary = Vocabulary()
+    variants = [vocabulary.lines(taught.apps, taught.texts)]
+    if taught.templates:
+        variants.append(vocabulary.lines(taught.apps, taught.templates))
+    weights = sampling_weights(taught.severity, taught.origins)
+    priors = log_priors(taught.severity, taught.origins, weights)
+    data = Data(vocabulary, variants, taught.severity, weights, priors)
+    vocabulary.freeze()
+    return Prepared(train, check, data, pairs, (counts / counts.sum()).tolist())
 
 
 def train(
@@ -89,13 +102,16 @@ def train(
     out: Path,
     options: Options,
     *,
+    pairs: Path | None = None,
     dev: Path | None = None,
     resume: bool = True,
     report: Report | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Train and leave in `out`: the checkpoint `raccoon/`, `metrics.json`, the last state.
+    """Train and leave in `out`: the best checkpoint `raccoon/`, `metrics.json`, the last state.
 
+    corpus: labelled messages. pairs: docstrings and code, for the search head and for the
+    meaning of words. dev: labelled messages to choose the best epoch and the temperature by.
     Returns what metrics.json holds. Raises CorpusError and StateError.
     """
     torch.set_num_threads(options.threads)
@@ -103,110 +119,156 @@ def train(
     rows = read_corpus(corpus)
     dev_rows = None if dev is None else read_corpus(dev)
     say(f"{len(rows.texts)} rows from {corpus}, {rows.bad} bad rows left out")
-    prepared = prepare(rows, options.architecture.buckets)
-    say(f"{len(prepared.train.texts)} to train on, {len(prepared.check.texts)} held out")
-    begin = time.monotonic()
-    model, steps = _fit(corpus, out, options, prepared, resume, report, say)
-    seconds = time.monotonic() - begin
-    facts = {
-        "corpus": corpus.name,
-        "rows": len(rows.texts),
-        "bad_rows": rows.bad,
-        "held_out_rows": len(prepared.check.texts),
-        "steps": steps,
-        "seconds_since_start": round(seconds, 1),
-        "options": {k: v for k, v in asdict(options).items() if k != "architecture"},
+    prepared = prepare(rows, dev_rows, None if pairs is None else read_pairs(pairs))
+    taught = f"{len(prepared.train.texts)} rows to train on"
+    if prepared.pairs is not None:
+        taught += f", {len(prepared.pairs)} pairs of text and code"
+    say(f"{taught}, {len(prepared.check.texts)} rows to choose by")
+    facts = {k: v for k, v in asdict(options).items() if k not in ("threads", "state_every_s")}
+    facts |= {"corpus": _digest(corpus), "pairs": pairs and _digest(pairs)}
+    run = _Run(out, options, prepared, facts, report, say)
+    run.go(resume)
+    checkpoint = load_checkpoint(out / "raccoon")
+    engine = Engine(checkpoint, dtype="fp32", threads=options.threads)
+    result: dict[str, Any] = {
+        "model": checkpoint.version,
+        "training": checkpoint.card.training,
+        "epochs": run.history,
+        "dev" if dev else "held_out": by_prior(
+            of_engine(engine, prepared.check.apps, prepared.check.texts, None),
+            prepared.check.severity,
+        ),
     }
-    checkpoint = _calibrated(model, prepared, facts)
-    save_checkpoint(out / "raccoon", checkpoint)
-    engine = Engine.load(out / "raccoon", dtype="fp32", threads=options.threads)
-    result: dict[str, Any] = {"training": facts, "model": engine.version}
-    result["held_out"] = evaluate(engine, prepared.check)
-    if dev_rows is not None:
-        result["dev"] = evaluate(engine, dev_rows)
     encoded = msgspec.json.format(msgspec.json.encode(result)) + b"\n"
     write_synced(out / "metrics.json", encoded)
     return result
 
 
-def evaluate(engine: Engine, rows: Rows) -> dict[str, Metrics]:
-    """Figures with the corpus's prior and with the emission prior."""
-    texts = [canonical(text) for text in rows.texts]
-    scores = engine.encode(rows.apps, texts)
-    return {
-        name: metrics(scores.log_likelihood, np.log(prior), rows.severity)
-        for name, prior in (
-            ("corpus_prior", engine.corpus_prior),
-            ("emission_prior", engine.emission_prior),
+class _Run:
+    """One training run: its steps in order, saved and resumed at any of them."""
+
+    def __init__(
+        self,
+        out: Path,
+        options: Options,
+        prepared: Prepared,
+        facts: dict[str, Any],
+        report: Report | None,
+        say: Callable[[str], None],
+    ) -> None:
+        self.out, self.options, self.prepared, self.facts = out, options, prepared, facts
+        self.report, self.say = report, say
+        self.history: list[dict[str, float]] = []
+        torch.manual_seed(options.seed)
+        self.model = Raccoon(options.architecture)
+        pairs = prepared.pairs
+        if pairs is not None:
+            begin_search(self.model, pairs)
+        self.pair_batches = (
+            pair_batches_per_epoch(pairs, options.pair_batch_size) if pairs is not None else 0
         )
-    }
+        self.pair_steps = self.pair_batches * options.pair_epochs
+        self.per_epoch = batches_per_epoch(prepared.data, options.batch_size)
+        self.steps = self.pair_steps + self.per_epoch * options.epochs
+        self.optimiser = Optimiser(
+            self.model,
+            pair_rate=options.pair_learning_rate if self.pair_steps else 0.0,
+            rate=options.learning_rate,
+        )
+        self.state = out / "training.safetensors"
+        self.log = out / "epochs.json"
+        self.began_s = time.monotonic()
+        self.saved_s = self.began_s
 
+    def go(self, resume: bool) -> None:
+        """Take all steps that are left."""
+        done = 0
+        if resume:
+            done = load_state(self.state, self.model, self.optimiser.adam, self.facts)
+        if done:
+            self.say(f"resumed at step {done} of {self.steps}")
+            if self.log.exists():
+                self.history = msgspec.json.decode(self.log.read_bytes())
+        self.model.train()
+        for number in range(done // max(1, self.pair_batches), self.options.pair_epochs):
+            self._pair_epoch(number, done)
+        for number in range(max(0, done - self.pair_steps) // self.per_epoch, self.options.epochs):
+            if self._patience_is_over():
+                break
+            self._epoch(number, done)
+        save_state(self.state, self.model, self.optimiser.adam, self.facts, self.steps)
 
-def _fit(
-    corpus: Path,
-    out: Path,
-    options: Options,
-    prepared: Prepared,
-    resume: bool,
-    report: Report | None,
-    say: Callable[[str], None],
-) -> tuple[Raccoon, int]:
-    torch.manual_seed(options.seed)
-    model = Raccoon(options.architecture)
-    decayed = [p for p in model.parameters() if p.ndim > 1 and p is not model.encoder.ngrams]
-    others = [p for p in model.parameters() if p.ndim <= 1 or p is model.encoder.ngrams]
-    optimiser = torch.optim.AdamW(
-        [
-            {"params": decayed, "weight_decay": options.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ],
-        lr=options.learning_rate,
-        fused=True,
-    )
-    facts = {k: v for k, v in asdict(options).items() if k not in ("threads", "state_every_s")}
-    facts["corpus"] = _digest(corpus)
-    state = out / "training.safetensors"
-    per_epoch = batches_per_epoch(prepared.data, options.batch_size)
-    steps = per_epoch * options.epochs
-    done = load_state(state, model, optimiser, facts) if resume else 0
-    if done:
-        say(f"resumed at step {done} of {steps}")
-    saved_at = time.monotonic()
-    model.train()
-    for number in range(done // per_epoch, options.epochs):
-        batches = epoch(prepared.data, options.seed, number, options.batch_size)
-        for i, batch in enumerate(batches, number * per_epoch):
-            if i < done:
+    def _pair_epoch(self, number: int, done: int) -> None:
+        if self.prepared.pairs is None:
+            return
+        size = self.options.pair_batch_size
+        batches = pair_batches(self.prepared.pairs, self.options.seed, number, size)
+        for step, batch in enumerate(batches, number * self.pair_batches):
+            if step < done:
                 continue
-            torch.manual_seed(options.seed * 1_000_003 + i)  # the noise of a step, resumed or not
-            rate = options.learning_rate * schedule(i, steps)
-            for parameters in optimiser.param_groups:
-                parameters["lr"] = rate
-            loss = step(model, batch, prepared.log_prior, options)
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation there
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-            optimiser.step()
-            if report is not None:
-                report(i + 1, steps, loss.item())
-            if time.monotonic() - saved_at >= options.state_every_s:
-                save_state(state, model, optimiser, facts, i + 1)
-                saved_at = time.monotonic()
-    save_state(state, model, optimiser, facts, steps)
-    return model, steps
+            self._seed(step)
+            self.optimiser.pair_rates(1 - step / self.pair_steps, warm_up=(step + 1) / 50)
+            self._descend(step, search_loss(self.model, batch))
 
+    def _epoch(self, number: int, done: int) -> None:
+        options, pairs = self.options, self.prepared.pairs
+        first = self.pair_steps + number * self.per_epoch
+        beside = None
+        if pairs is not None:
+            # Far from the epochs before: the same seed would give their batches again.
+            beside = pair_batches(pairs, options.seed, 1000 + number, options.pair_batch_size)
+        batches = epoch(self.prepared.data, options.seed, number, options.batch_size)
+        for step, batch in enumerate(batches, first):
+            pair_batch = None
+            if beside is not None and (step - first) % options.pair_every == 0:
+                pair_batch = next(beside, None)
+            if step < done:
+                continue
+            self._seed(step)
+            progress = step - self.pair_steps
+            self.optimiser.rates(schedule(progress, self.steps - self.pair_steps))
+            loss = severity_loss(self.model, batch)
+            if pair_batch is not None:
+                loss = loss + search_loss(self.model, pair_batch)
+            self._descend(step, loss)
+        if len(self.history) <= number:
+            self._measure(number)
 
-def step(model: Raccoon, batch: Batch, log_prior: torch.Tensor, options: Options) -> torch.Tensor:
-    """The loss of one batch: cross-entropy, both KL terms, flow likelihood, Epps–Pulley."""
-    vectors = model.encoder.word_vectors(batch.features, batch.offsets)  # (V, d)
-    result = model.train_step(vectors[batch.words], batch.groups)
-    return (
-        adjusted_cross_entropy(result.logits, batch.target, log_prior)
-        + options.kl_weight * result.kl
-        + options.path_kl_weight * result.path_kl
-        - options.flow_weight * result.log_prob.mean()
-        + options.normality_weight * epps_pulley(result.latent, directions=64)
-    )
+    def _seed(self, step: int) -> None:
+        # the noise of a step, resumed or not
+        torch.manual_seed(self.options.seed * 1_000_003 + step)
+
+    def _descend(self, step: int, loss: torch.Tensor) -> None:
+        self.optimiser.descend(loss)
+        if self.report is not None:
+            self.report(step + 1, self.steps, loss.item())
+        if time.monotonic() - self.saved_s >= self.options.state_every_s:
+            save_state(self.state, self.model, self.optimiser.adam, self.facts, step + 1)
+            self.saved_s = time.monotonic()
+
+    def _measure(self, number: int) -> None:
+        """Keep the model of this epoch if its log-loss is the best so far."""
+        checkpoint = calibrated(self.model, self.prepared)
+        log_loss = checkpoint.card.training["log_loss"]
+        best = min((past["log_loss"] for past in self.history), default=math.inf)
+        self.history.append({"epoch": number + 1, **checkpoint.card.training})
+        if log_loss < best:
+            checkpoint.card.training |= {
+                "rows": len(self.prepared.train.texts),
+                "pairs": 0 if self.prepared.pairs is None else len(self.prepared.pairs),
+                "epoch": number + 1,
+                "steps": self.pair_steps + (number + 1) * self.per_epoch,
+                "seconds_since_start": round(time.monotonic() - self.began_s, 1),
+                "options": {k: v for k, v in self.facts.items() if k != "architecture"},
+            }
+            save_checkpoint(self.out / "raccoon", checkpoint)
+        write_synced(self.log, msgspec.json.encode(self.history))
+        shown = ", ".join(f"{k} {v:.4g}" for k, v in self.history[-1].items())
+        self.say(shown)
+
+    def _patience_is_over(self) -> bool:
+        losses = [past["log_loss"] for past in self.history]
+        return bool(losses) and len(losses) - losses.index(min(losses)) > self.options.patience
 
 
 def schedule(step: int, steps: int, warm_up: float = 0.05) -> float:
@@ -217,30 +279,44 @@ def schedule(step: int, steps: int, warm_up: float = 0.05) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - ramp) / max(1.0, steps - ramp)))
 
 
-def _calibrated(model: Raccoon, prepared: Prepared, facts: dict[str, Any]) -> Checkpoint:
-    """Round the table as it ships; take the reference scores from the held-out packages.
+def calibrated(model: Raccoon, prepared: Prepared) -> Checkpoint:
+    """A copy of the model as it ships: rounded, with its temperature and reference scores.
 
-    The temperature that fits them is noted, not applied: developers of unseen packages disagree
-    so much that it flattens scores until a strong prior wins every line, on real logs too.
+    Both come from the rows to choose by, as do the figures in the card.
     """
-    with torch.no_grad():
-        model.encoder.ngrams.copy_(model.encoder.ngrams.to(torch.bfloat16).float())
+    model = copy.deepcopy(model).eval()
+    round_for_storage(model)
     apps = sorted({app.lower() for app in prepared.train.apps} - {""})
-    card = Card(corpus_prior=prepared.corpus_prior, apps=apps, training=facts)
+    card = Card(corpus_prior=prepared.corpus_prior, apps=apps)
     checkpoint = Checkpoint(model, card, np.zeros(0, np.float32))
     check = prepared.check
     scores = Engine(checkpoint, dtype="fp32", threads=torch.get_num_threads()).encode(
         check.apps, [canonical(text) for text in check.texts]
     )
-    # Their own shares as the prior: what is fitted is the spread of the likelihoods alone.
-    shares = np.bincount(check.severity, minlength=CLASSES) + 0.5
-    log_prior = np.log(shares / shares.sum())
-    temperature = fit_temperature(scores.log_likelihood, log_prior, check.severity)
-    facts["held_out_temperature"] = round(temperature, 3)
+    log_prior = np.log(np.array(prepared.corpus_prior))
+    card.temperature = fit_temperature(scores.log_likelihood, log_prior, check.severity)
+    found = metrics(scores.log_likelihood / card.temperature, log_prior, check.severity)
+    wanted = ("log_loss", "accuracy", "macro_f1", "coarse_macro_f1", "auroc_warning")
+    card.training = {name: round(float(found[name]), 4) for name in wanted}  # type: ignore[literal-required]  # names of a TypedDict
+    card.training["temperature"] = round(card.temperature, 3)
     rng = np.random.default_rng(0)
     count = min(REFERENCE, len(scores.surprise))
     checkpoint.reference_surprise = np.sort(rng.choice(scores.surprise, count, replace=False))
     return checkpoint
+
+
+def _with_outcomes(rows: Rows) -> Rows:
+    """The corpus, and the statements whose severity hangs on a number."""
+    more = outcomes()
+    texts = [outcome.text for outcome in more]
+    return Rows(
+        rows.texts + texts,
+        rows.templates + texts,
+        rows.apps + [outcome.app for outcome in more],
+        rows.origins + ["outcomes"] * len(more),
+        np.concatenate((rows.severity, [outcome.severity for outcome in more])),
+        rows.bad,
+    )
 
 
 def _take(rows: Rows, chosen: np.ndarray[Any, np.dtype[np.bool_]]) -> Rows:

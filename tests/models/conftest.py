@@ -12,6 +12,8 @@ from models.raccoon import Architecture, Raccoon
 SMALL = Architecture(
     buckets=512,
     ngram_width=16,
+    linear_buckets=1024,
+    weight_buckets=256,
     width=32,
     heads=2,
     inner=48,

@@ -7,18 +7,22 @@ import pytest
 import torch
 
 from models.checkpoint import (
+    Card,
     Checkpoint,
     CheckpointError,
     load_checkpoint,
     pretrained_path,
+    round_for_storage,
     save_checkpoint,
 )
 from models.inference import Engine
+from models.raccoon import Architecture, Raccoon
 from tests.models.lines import LINES
 
 
 @pytest.fixture
 def saved(tmp_path: Path, small_checkpoint: Checkpoint) -> Path:
+    round_for_storage(small_checkpoint.model)
     path = tmp_path / "small"
     save_checkpoint(path, small_checkpoint)
     return path
@@ -35,15 +39,39 @@ def test_what_is_loaded_computes_the_same(saved: Path, small_checkpoint: Checkpo
     assert load_checkpoint(saved).card == small_checkpoint.card
 
 
-def test_bf16_is_stored_where_nothing_is_lost(tmp_path: Path, saved: Path) -> None:
-    checkpoint = load_checkpoint(saved)
-    table = checkpoint.model.encoder.ngrams
+def test_every_weight_comes_back_bit_for_bit(saved: Path, small_checkpoint: Checkpoint) -> None:
+    loaded = load_checkpoint(saved).model.state_dict()
+    for name, tensor in small_checkpoint.model.state_dict().items():
+        assert torch.equal(loaded[name], tensor), name
+
+
+def test_rounding_twice_is_rounding_once(small_model: Raccoon) -> None:
+    with torch.no_grad():  # rows of all sizes, also nothing at all
+        table = small_model.encoder.ngrams
+        table *= torch.logspace(-20, 20, len(table)).unsqueeze(1)
+        table[0] = 0
+        before = table.clone()
+    round_for_storage(small_model)
+    once = {name: tensor.clone() for name, tensor in small_model.state_dict().items()}
+    round_for_storage(small_model)
+    for name, tensor in small_model.state_dict().items():
+        assert torch.equal(tensor, once[name]), name
+    error = (table - before).abs().amax(1)
+    assert (error <= before.abs().amax(1) / 127).all()
+    assert not torch.equal(table, before)
+
+
+def test_the_full_architecture_is_small(tmp_path: Path) -> None:
+    """Its files have at most 12 MB, and it has at most 10 million parameters."""
+    model = Raccoon(Architecture())
     with torch.no_grad():
-        table.copy_(table.to(torch.bfloat16).float())
-    save_checkpoint(tmp_path / "rounded", checkpoint)
-    size = (tmp_path / "rounded" / "model.safetensors").stat().st_size
-    assert (saved / "model.safetensors").stat().st_size - size >= 2 * table.numel() - 64
-    assert torch.equal(load_checkpoint(tmp_path / "rounded").model.encoder.ngrams, table)
+        for parameter in model.parameters():
+            parameter.normal_()
+    round_for_storage(model)
+    assert sum(parameter.numel() for parameter in model.parameters()) <= 10_000_000
+    card = Card(corpus_prior=[0.125] * 8, apps=["nginx"] * 1000)
+    save_checkpoint(tmp_path / "full", Checkpoint(model, card, np.ones(4096, np.float32)))
+    assert sum(file.stat().st_size for file in (tmp_path / "full").iterdir()) <= 12 * 1024 * 1024
 
 
 def test_saving_again_replaces_and_leaves_nothing_beside(
@@ -108,6 +136,12 @@ def test_weights_of_another_architecture(saved: Path) -> None:
     assert "does not fit its weights" in refused(saved)
     change(saved, architecture=architecture | {"depth": 3})
     assert "depth" in refused(saved)
+
+
+def test_the_schema_before_this_one(saved: Path) -> None:
+    change(saved, schema="ltt-stream/raccoon/1")
+    message = refused(saved)
+    assert "schema 'ltt-stream/raccoon/1', this program reads 'ltt-stream/raccoon/2'" in message
 
 
 def test_the_shipped_checkpoint_is_small_and_carries_no_text() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.checkpoint import Checkpoint, pretrained_path
-from models.inference import Engine, Scores
+from models.inference import Engine, Scores, Uncertainty
 from models.text import canonical
 from models.training.metrics import softmax
 from tests.models.lines import LINES
@@ -26,7 +26,7 @@ def real_lines() -> list[str]:
     for file in sorted(shared("data/logs").glob("*.log")):
         lines = file.read_text("utf-8", "replace").splitlines()
         texts = dict.fromkeys(canonical(header.sub("", line)) for line in lines)
-        seen |= dict.fromkeys(list(texts)[:400])
+        seen |= dict.fromkeys(list(texts)[:500])
     assert len(seen) >= 1000
     return list(seen)[:1000]
 
@@ -100,6 +100,20 @@ def test_an_app_that_was_not_taught_is_unknown(small_checkpoint: Checkpoint) -> 
     assert not np.array_equal(scores.latent[0], scores.latent[2])
 
 
+def test_a_facility_is_a_word_of_its_own(small_checkpoint: Checkpoint) -> None:
+    engine = Engine(small_checkpoint, dtype="fp32")
+    apps, texts = [""] * 4, ["disk is full"] * 4
+    without = engine.encode(apps, texts)
+    close(engine.encode(apps, texts, [-1] * 4), without, 0)
+    scores = engine.encode(apps, texts, [-1, 0, 4, 0])
+    for found, expected in zip(scores, without, strict=True):
+        np.testing.assert_allclose(found[0], expected[0], atol=1e-4)
+        np.testing.assert_allclose(found[1], found[3], atol=1e-4)
+    for one, other in ((0, 1), (1, 2)):
+        assert np.abs(scores.latent[one] - scores.latent[other]).max() > 1e-3
+        assert np.abs(scores.log_likelihood[one] - scores.log_likelihood[other]).max() > 1e-3
+
+
 def test_uncertainty_surrounds_the_score(fp32: Engine) -> None:
     many = fp32.uncertainty([""] * len(LINES), LINES, paths=64, seed=3)
     again = fp32.uncertainty([""] * len(LINES), LINES, paths=64, seed=3)
@@ -110,6 +124,30 @@ def test_uncertainty_surrounds_the_score(fp32: Engine) -> None:
     scores = fp32.encode([""] * len(LINES), LINES)
     quiet = softmax(scores.log_likelihood + np.log(fp32.emission_prior))
     assert np.abs(quiet - many.probability).max() < 0.25
+
+
+def test_uncertainty_takes_the_prior_of_each_line(small_checkpoint: Checkpoint) -> None:
+    engine = Engine(small_checkpoint, dtype="fp32")
+    apps, texts = ["sshd", "", "", "cron"], [*LINES[:3], LINES[0]]
+    facilities = [4, -1, 0, 9]
+    priors = np.random.default_rng(0).dirichlet(np.ones(8), 4).astype(np.float32)
+
+    def draw(prior: np.ndarray | None) -> Uncertainty:
+        return engine.uncertainty(apps, texts, facilities, log_prior=prior, paths=8, seed=1)
+
+    together = draw(np.log(priors))
+    for i, prior in enumerate(priors):  # the same draws, all lines with the prior of one
+        alone = draw(np.log(prior))
+        np.testing.assert_allclose(together.probability[i], alone.probability[i], atol=1e-5)
+        np.testing.assert_allclose(
+            together.probability_std[i], alone.probability_std[i], atol=1e-5
+        )
+    of_emission = draw(np.log(engine.emission_prior))
+    np.testing.assert_allclose(draw(None).probability, of_emission.probability, atol=1e-6)
+    sure = np.full((4, 8), -50, np.float32)
+    sure[:, 2] = 0
+    np.testing.assert_allclose(draw(sure).probability[:, 2], 1, atol=1e-6)
+    np.testing.assert_allclose(draw(sure).probability_std, 0, atol=1e-6)
 
 
 def test_the_shipped_model_knows_trouble_from_routine(fp32: Engine) -> None:
@@ -133,5 +171,7 @@ def test_the_shipped_model_knows_trouble_from_routine(fp32: Engine) -> None:
 
 
 def test_lists_of_two_lengths_are_refused(fp32: Engine) -> None:
-    with pytest.raises(ValueError, match="1 apps, 2 texts"):
+    with pytest.raises(ValueError, match="1 apps, 2 facilities, 2 texts"):
         fp32.encode([""], ["a", "b"])
+    with pytest.raises(ValueError, match="2 apps, 1 facilities, 2 texts"):
+        fp32.encode(["", ""], ["a", "b"], [3])

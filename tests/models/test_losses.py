@@ -1,7 +1,16 @@
+import math
+
 import pytest
 import torch
 
-from models.losses import adjusted_cross_entropy, epps_pulley, gaussian_kl, path_kl
+from models.losses import (
+    adjusted_cross_entropy,
+    epps_pulley,
+    gaussian_kl,
+    info_nce,
+    path_kl,
+    ranked_probability_score,
+)
 
 
 @pytest.mark.parametrize("size", [64, 512, 4096])
@@ -72,3 +81,54 @@ def test_adjusted_logits_learn_the_likelihood_not_the_prior() -> None:
     loss = adjusted_cross_entropy(logits.expand(100, 2), target, log_prior)
     (gradient,) = torch.autograd.grad(loss, logits)
     torch.testing.assert_close(gradient, torch.zeros(2), atol=1e-6, rtol=0)
+
+
+def test_each_line_may_have_a_prior_of_its_own() -> None:
+    logits, target = torch.randn(6, 3), torch.tensor([0, 1, 2, 2, 1, 0])
+    log_prior = torch.randn(6, 3).log_softmax(-1)
+    alone = [
+        adjusted_cross_entropy(logits[i : i + 1], target[i : i + 1], log_prior[i])
+        for i in range(6)
+    ]
+    together = adjusted_cross_entropy(logits, target, log_prior)
+    torch.testing.assert_close(together, torch.stack(alone).mean())
+    by_hand = -(logits + log_prior).log_softmax(-1)[torch.arange(6), target].mean()
+    torch.testing.assert_close(together, by_hand)
+
+
+def test_ranked_probability_score_by_hand() -> None:
+    probability = torch.tensor([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2]])
+    score = ranked_probability_score(probability.log(), torch.tensor([0, 2]))
+    first = (0.5 - 1) ** 2 + (0.8 - 1) ** 2  # at most rank 0, at most rank 1
+    second = 0.5**2 + 0.8**2
+    assert score.item() == pytest.approx((first + second) / 2)
+    sure = torch.tensor([[0.0, 1.0, 0.0]]).log()
+    assert ranked_probability_score(sure, torch.tensor([1])).item() == 0
+    misses = [ranked_probability_score(sure.roll(i, 1), torch.tensor([0])).item() for i in (0, 1)]
+    assert misses == [1, 2]  # the farther the worse
+
+
+def test_ranked_probability_score_is_least_at_the_truth() -> None:
+    """It is proper: descending on it finds the probabilities that the targets are drawn with."""
+    truth = torch.tensor([0.1, 0.5, 0.15, 0.25])
+    target = torch.repeat_interleave(torch.arange(4), (truth * 1000).int())
+    logits = torch.zeros(4, requires_grad=True)
+    optimiser = torch.optim.Adam([logits], lr=0.05)
+    for _ in range(400):
+        optimiser.zero_grad()
+        predicted = logits.log_softmax(-1).expand(len(target), 4)
+        ranked_probability_score(predicted, target).backward()
+        optimiser.step()
+    torch.testing.assert_close(logits.softmax(-1).detach(), truth, atol=1e-3, rtol=0)
+
+
+def test_info_nce_is_least_when_each_finds_its_own() -> None:
+    a = torch.nn.functional.normalize(torch.randn(20, 50), dim=1)
+    aligned = info_nce(a, a, 20.0)
+    assert info_nce(a, a.roll(1, 0), 20.0) > aligned + 5
+    for _ in range(20):
+        near = torch.nn.functional.normalize(a + 0.3 * torch.randn_like(a), dim=1)
+        assert info_nce(a, near, 20.0) > aligned
+    b = torch.nn.functional.normalize(torch.randn(20, 50), dim=1)
+    torch.testing.assert_close(info_nce(a, b, 5.0), info_nce(b, a, 5.0))
+    assert info_nce(a, b, 0.0).item() == pytest.approx(math.log(20))  # pure chance

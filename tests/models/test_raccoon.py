@@ -2,20 +2,11 @@
 
 import torch
 
-from models.encoder import Groups
-from models.packing import Packed, pack
+from models.encoder import rehash
 from models.raccoon import Raccoon
-from models.tokens import bags, words
+from models.tokens import bags, features
 from tests.models.lines import LINES
-
-
-def packed_tokens(model: Raccoon, lines: list[str]) -> tuple[torch.Tensor, Groups, Packed]:
-    split = [words("", line) for line in lines]
-    vocabulary = sorted({w for line in split for w in line})
-    flat, offsets = bags(vocabulary, model.architecture.buckets)
-    vectors = model.encoder.word_vectors(torch.tensor(flat), torch.tensor(offsets))
-    packed = pack([[vocabulary.index(w) for w in line] for line in split])
-    return vectors[torch.from_numpy(packed.words)], packed.groups, packed
+from tests.models.packed import packed_tokens
 
 
 def test_a_line_is_the_same_alone_and_among_others(small_model: Raccoon) -> None:
@@ -33,11 +24,11 @@ def test_packed_equals_padded_and_masked(small_model: Raccoon) -> None:
     tokens, groups, _ = packed_tokens(small_model, LINES)
     encoder = small_model.encoder
     with torch.inference_mode():
-        encoded = encoder(tokens, groups)
+        encoded = encoder(tokens.vectors, groups)
         path, mask = encoded.padded_path()
         block, (lines, length) = encoder.blocks[0], mask.shape
-        x = torch.zeros(lines, length, tokens.shape[1])
-        x[mask] = tokens
+        x = torch.zeros(lines, length, tokens.vectors.shape[1])
+        x[mask] = tokens.vectors
         x = x + encoder.position[:length]
         q, k, v = (
             part.unflatten(-1, (2, -1)).transpose(1, 2)
@@ -50,7 +41,34 @@ def test_packed_equals_padded_and_masked(small_model: Raccoon) -> None:
         expected = encoder.to_path(encoder.norm(x))
     torch.testing.assert_close(path[mask], expected[mask], rtol=1e-4, atol=1e-5)
     assert (path[~mask] == 0).all()
-    assert mask.sum() == len(tokens)
+    assert mask.sum() == len(tokens.vectors)
+
+
+def test_a_word_is_the_sum_of_its_features(small_model: Raccoon) -> None:
+    """Two rows of the table side by side for each, over the root of how many there are."""
+    vocabulary, table = ["link", "<num>", "Überlauf"], small_model.encoder.ngrams
+    flat, offsets = bags(vocabulary)
+    with torch.inference_mode():
+        found = small_model.encoder.embed(torch.tensor(flat), torch.tensor(offsets))
+        for word, vector in zip(vocabulary, found, strict=True):
+            hashes = torch.tensor(features(word))
+            rows = (table[rehash(hashes, which, len(table))] for which in (0, 1))
+            expected = torch.cat([row.sum(0) for row in rows]) / len(hashes) ** 0.5
+            torch.testing.assert_close(vector, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_features_that_share_one_row_have_others_of_their_own() -> None:
+    buckets = 1 << 8
+    hashes = torch.randint(1 << 32, (20_000,), generator=torch.Generator().manual_seed(0))
+    rows = torch.stack([rehash(hashes, which, buckets) for which in range(4)])  # (4, F)
+    assert rows.min() >= 0
+    assert rows.max() < buckets
+    for row in rows:  # evenly spread
+        assert torch.bincount(row, minlength=buckets).max() < 2 * len(hashes) / buckets
+    for one in range(4):
+        for other in range(one):
+            both = len((rows[one] * buckets + rows[other]).unique())
+            assert both > 0.8 * buckets**2 * (1 - 2.718 ** (-len(hashes) / buckets**2))
 
 
 def test_word_order_matters_to_the_latent(small_model: Raccoon) -> None:
@@ -67,13 +85,14 @@ def test_gradient_reaches_every_parameter(small_model: Raccoon) -> None:
     target = torch.arange(len(LINES)) % 8
     loss = (
         torch.nn.functional.cross_entropy(result.logits, target)
+        + torch.nn.functional.cross_entropy(result.linear_logits, target)
         + result.kl
         + result.path_kl
         - result.log_prob.mean()
     )
     loss.backward()
-    without = [n for n, p in small_model.named_parameters() if p.grad is None or not p.grad.any()]
-    assert without == []
+    without = {n for n, p in small_model.named_parameters() if p.grad is None or not p.grad.any()}
+    assert without == {n for n, _ in small_model.named_parameters() if n.startswith("search.")}
 
 
 def test_the_flow_does_not_pull_the_latent(small_model: Raccoon) -> None:

@@ -185,7 +185,8 @@ def _comment_before(node: Node, language: str) -> str:
             continue
         text = (at.text or b"").decode(errors="replace")
         end = at.end_point[0] - (1 if text.endswith("\n") else 0)
-        if "comment" not in at.type or end < above - 1:
+        blank_lines = 1 if text.startswith("/*") else 0
+        if "comment" not in at.type or end < above - 1 - blank_lines:
             break
         if not text.startswith(_DOC_OPENING[language]):
             break

@@ -21,7 +21,7 @@ WORDS: Mapping[str, int] = {
     **dict.fromkeys(("notice", "important"), NOTICE),
     **dict.fromkeys(("info", "information", "informational", "inf"), INFO),
     **dict.fromkeys(
-        ("debug", "dbg", "trace", "verbose", "excessive", "dump", "msgdump", "devel", "vdbg"),
+        ("debug", "dbg", "trace", "verbose", "excessive", "dump", "msgdump", "vdbg"),
         DEBUG,
     ),
     **dict.fromkeys(("fine", "finer", "finest"), DEBUG),
@@ -41,16 +41,26 @@ class Exceptions:
     """Functions whose first argument is a number: the severity of 0, 1, 2 …, the last for more."""
     ignored: str = r"(?!)"
     """Functions that end in a level word and are no log statements here."""
+    tools: str = r"(?!)"
+    """Paths of command-line tools, whose messages go to a terminal and not to a log."""
 
 
 _KERNEL = Exceptions(
     functions={
         "panic": EMERG,
+        "pr_devel": DEBUG,
         **dict.fromkeys(("WARN", "WARN_ONCE", "WARN_RATELIMIT", "dev_WARN", "drm_WARN"), WARNING),
         **dict.fromkeys(("dev_WARN_ONCE", "drm_WARN_ONCE"), WARNING),
         **dict.fromkeys(("dprintk", "DPRINTK", "DP", "drm_dbg_kms", "drm_dbg_core"), DEBUG),
     },
-    constants={"VFS": ERR, "FYI": DEBUG, "NOISY": DEBUG},
+    constants={
+        "VFS": ERR,
+        "FYI": DEBUG,
+        "NOISY": DEBUG,
+        "ql_log_fatal": CRIT,
+        "ql_log_warn": WARNING,
+        "ql_log_info": INFO,
+    },
 )
 _POSTGRES = Exceptions(
     constants={
@@ -60,6 +70,7 @@ _POSTGRES = Exceptions(
         "WARNING_CLIENT_ONLY": WARNING,
     },
     ignored=r"^err(?:msg|detail|hint|context|code)",
+    tools=r"^src/(?:bin|interfaces|tools)/",
 )
 _POWERDNS = Exceptions(constants={f"Logger::{w}": n for w, n in (("Urgent", EMERG),)})
 
@@ -87,6 +98,7 @@ EXCEPTIONS: Mapping[str, Exceptions] = {
         },
     ),
     "slurm-wlm": Exceptions(functions={"verbose": INFO}, constants={"LOG_LEVEL_VERBOSE": INFO}),
+    "apache2": Exceptions(constants={"APLOG_STARTUP": NOTICE}),
     "redis": Exceptions(constants={"LL_VERBOSE": INFO}),
     "exim4": Exceptions(
         functions={"debug_printf": DEBUG, "debug_printf_indent": DEBUG},
@@ -138,7 +150,21 @@ EXCEPTIONS: Mapping[str, Exceptions] = {
     "twisted": Exceptions(functions={"msg": INFO}),
     "rsyslog": Exceptions(ignored=r"^(?:parser_errmsg|yyerror)$"),
     "kamailio": Exceptions(functions={"LM_BUG": CRIT}),
-    "freeradius": Exceptions(functions={"REDEBUG": ERR, "RWDEBUG": WARNING, "RERROR": ERR}),
+    "freeradius": Exceptions(
+        functions={
+            f"{name}{more}": severity
+            for name, severity in (
+                ("RDEBUG", DEBUG),
+                ("RIDEBUG", INFO),
+                ("REDEBUG", ERR),
+                ("RWDEBUG", WARNING),
+                ("RERROR", ERR),
+                ("RWARN", WARNING),
+                ("RINFO", INFO),
+            )
+            for more in ("", "2", "3", "4")
+        },
+    ),
     "proftpd-dfsg": Exceptions(functions={"pr_trace_msg": DEBUG}),
     "pulseaudio": Exceptions(functions={"pa_log": ERR}),
     "apcupsd": Exceptions(functions={"Dmsg": DEBUG}),
@@ -148,27 +174,31 @@ EXCEPTIONS: Mapping[str, Exceptions] = {
 }
 
 _WORD = "|".join(sorted(WORDS, key=len, reverse=True))
+_NAMED = "|".join(
+    sorted(WORDS.keys() - {"dump", "msgdump", "inf", "important", "excessive"}, key=len)[::-1]
+)
+"""The words that a log function's name may end in; dump_ and *_dump() print structures."""
 _ENDING = (
-    r"(?:_?(?:fr|f|r|ln|w|x|s|v|va|k|S|l|c|n|t|m|ctx|cf|no|msg|log|logs|mesg|errno|str|once|rl"
+    r"(?:_?(?:fr|f|r|ln|w|x|v|va|k|S|l|c|n|t|m|ctx|cf|no|msg|log|logs|mesg|errno|str|once|rl"
     r"|ratelimited|ratelimit|probe|report|depth|func|line|time|enter|exit|printk?|printf|fmt|l1|u"
-    r"|Depth|Context|w?ith\w+|openssl|full|core|kms|dp|driver|atomic|state|prime|lease|vbl|mtl"
+    r"|Depth|Context|w?ith\w+|openssl|full|core|kms|dp|driver|atomic|prime|lease|vbl|mtl"
     r"|mtr|drv|mmu|bus|hw|fw|fwlog|hdr|syntax|indent|tl|hdrs|nofile|nomem|oom|\d+))*"
 )
 _FUNCTION = re.compile(
     rf"(?:^|_|(?-i:(?<=[a-z0-9])(?=[A-Z]))|(?:^|_)[a-z]{{0,2}}(?:log|pr|msg)|^[a-z]?(?:log|LOG))"
-    rf"(?P<word>{_WORD}){_ENDING}$",
+    rf"(?P<word>{_NAMED}){_ENDING}$",
     re.IGNORECASE,
 )
 _NO_LOG = re.compile(
     r"^_*(?:set|get|parse|is|has|have|to|from|new|free|read|send|reply|find|make|create|clear|reset"
     r"|build|register|raise|throw|assert|expect|check|test|str|init|fill|copy|append|load|save"
     r"|store|write_to|format|json|xml|lua[L_]?|luaL|yy|git|sqlite\d?|http_send|proto|ret|return"
-    r"|perl|py|PyErr|addReply|decode|encode|show|query|fetch|update|dump|need|want|usage)"
-    r"(?:_|(?=[A-Z]))|(?:^|_)(?:new|lua|json|raise)(?:_|L_)|(?:Set|Reply|Get|New|Parse)Err|(?:strerror|perror|ferror|dlerror|gai_strerror|set_?err(?:or)?)$",
+    r"|perl|py|PyErr|addReply|decode|encode|show|query|fetch|update|dump|need|want|usage|resp|add|Perl|cprintf)"
+    r"(?:_|(?=[A-Z]))|(?:^|_)(?:new|set|lua|json|raise)(?:_|L_)|^(?!.*(?:[Ll]og|[Mm]sg|[Pp]rint|[Rr]eport|[Ww]arn))[A-Z][a-z]\w*(?:Error|Exception|Failure|Info|Information)$|^(?:runtime|range|logic|domain|length|system)_error$|(?:Set|Reply|Get|New|Parse)Err|(?:strerror|perror|ferror|dlerror|gai_strerror|set_?err(?:or)?)$",
 )
 _CONSTANT = re.compile(
     rf"(?:(?:[A-Z0-9_]*(?:LOGG?|LOGS|LEVEL|LVL|MSG|KERN|LOGLEVEL|LOGGER|SYSLOG|PRIO|TYPE|DBGLVL"
-    rf"|REPORT|VERB)|L|LL|M|D|P|G|X|T|DBG)_+(?:[A-Z0-9]+_+)?)?"
+    rf"|REPORT|VERB)_+(?:[A-Z0-9]+_+)?)|(?:L|LL|M|D|P|G|X|T|DBG)_+)?"
     rf"(?P<word>{_WORD.upper()})\d*(?:_(?:TYPE|NF|NV|ONLY))?"
     rf"|[A-Z0-9_]*LOG[A-Z]*_(?:LEVEL_)?(?P<early>DEBUG|TRACE|VERBOSE)(?:_\w+)?"
     rf"|(?:\w+::)?(?:[Ll]og(?:ger|level|Level)?(?:::)?|eLog|LEVEL_|Level\.|MLevel\.|LogLevel\.)"
@@ -198,6 +228,12 @@ def of_argument(argument: str, package: str) -> tuple[int, str] | None:
             word = found["word"] or found["early"] or found["mixed"]
             return WORDS[word.lower()], name
     return None
+
+
+def is_tool(path: str, package: str) -> bool:
+    """Whether a file belongs to a command-line tool beside the daemon."""
+    own = EXCEPTIONS.get(package)
+    return own is not None and bool(re.search(own.tools, path))
 
 
 def of_verbosity(name: str, number: str, package: str) -> tuple[int, str] | None:

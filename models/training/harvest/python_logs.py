@@ -18,7 +18,10 @@ _METHODS = {
     **{word: levels.WORDS[word] for word in ("warning", "warn", "notice", "info", "debug")},
     **{word: levels.WORDS[word] for word in ("trace", "verbose", "deprecated")},
     "blather": levels.DEBUG,
+    "err": levels.ERR,
 }
+_CAUSE_FIRST = frozenset({"err"})
+"""Methods that take the exception in front of the message, or the message alone."""
 _LOGGER = re.compile(r"log|display|syslog|\bmsg\b|status", re.IGNORECASE)
 
 
@@ -37,9 +40,9 @@ def python_statements(file: SourceFile, package: str) -> Iterator[Statement]:
         if level is None:
             continue
         arguments = node.args[1:] if _names_its_level(node) else node.args
-        if not arguments:
-            continue
-        found = _text(arguments[0])
+        if _name(node) in _CAUSE_FIRST and len(arguments) > 1:
+            arguments = arguments[1:]
+        found = _text(arguments[0]) if arguments else None
         if found is None:
             continue
         text, inside = found
@@ -115,12 +118,12 @@ def _text(node: ast.expr) -> tuple[str, tuple[str, ...]] | None:
 
 
 def _formatted(pieces: list[ast.expr]) -> tuple[str, tuple[str, ...]]:
-    """An f-string: names stay as {name}, other expressions become {}."""
+    """An f-string: short expressions stay as {expression}, others become {}."""
     text, values = "", []
     for piece in pieces:
         if isinstance(piece, ast.FormattedValue):
             source = ast.unparse(piece.value)
-            text += "{" + (source if source.isidentifier() else "") + "}"
+            text += "{" + (source if re.fullmatch(r"[^{}]{1,60}", source) else "") + "}"
             values.append(source)
         elif isinstance(piece, ast.Constant):
             text += str(piece.value)

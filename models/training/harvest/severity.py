@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 import pyarrow as pa
 
+from models.training.harvest import levels
 from models.training.harvest.fill import filled, kernel_prefix
 from models.training.harvest.packages import Package
 from models.training.harvest.python_logs import python_statements
@@ -27,6 +29,8 @@ SCHEMA = pa.schema(
         ("count", pa.int32()),
     ]
 )
+MOST_ROWS = 120_000
+"""Rows a package gives at most, drawn at random: the kernel alone has twice as many."""
 _KERNEL_PROGRAM = "kernel"
 
 
@@ -51,19 +55,23 @@ class SeverityCorpus:
 
     def add(self, package: Package, root: Path, limit: int | None = None) -> int:
         """Reads one unpacked package; the number of rows (`limit` at most) that are new by it."""
-        before = len(self._rows)
+        found: dict[tuple[str, int], _Row] = {}
         for statement in read(package.name, root):
-            if limit is not None and len(self._rows) - before >= limit:
-                break
             key = (statement.template, statement.severity)
             if key in self._held_out:
                 continue
-            row = self._rows.get(key)
+            row = self._rows.get(key) or found.get(key)
             if row is None:
-                self._rows[key] = _Row(statement, package)
+                found[key] = _Row(statement, package)
             else:
                 row.count += 1
-        return len(self._rows) - before
+        most = min(limit or MOST_ROWS, MOST_ROWS)
+        keys = list(found)
+        if len(keys) > most:
+            chosen = Random(f"{self.seed}\0{package.name}").sample(range(len(keys)), most)
+            keys = [keys[i] for i in sorted(chosen)]
+        self._rows.update((key, found[key]) for key in keys)
+        return len(keys)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -96,5 +104,7 @@ class SeverityCorpus:
 def read(package: str, root: Path) -> Iterator[Statement]:
     """The log statements of an unpacked package."""
     for file in source_files(root, LANGUAGES):
+        if levels.is_tool(file.path, package):
+            continue
         reader = python_statements if file.language == "python" else statements
         yield from reader(file, package)

@@ -23,8 +23,8 @@ _FORMAT_MACROS = {
        for c in "diuxXo" for w in ("8", "16", "32", "64", "MAX", "PTR")},
     "PRIdMAX": "jd", "INT64_FORMAT": "%ld", "UINT64_FORMAT": "%lu",
 }  # fmt: skip
-_LEVEL_MACRO = re.compile(r"(?:KERN|XENLOG|APLOG|SD)_[A-Z]+$")
-"""Put before the text to say how bad it is, rather than into it."""
+_PREFIX_MACRO = re.compile(r"(?:KERN|XENLOG|APLOG|SD)_[A-Z]+$|APLOGNO$")
+"""Put before the text to say how bad it is, or to number it."""
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "", "a": "", "b": "", "f": ""}
 _LOGGERS = re.compile(r"log|lgr|\bl\b|\btrace\w*\b|sugar|entry|console|\bdisplay\b", re.IGNORECASE)
 _GO_NAME = re.compile(
@@ -116,14 +116,15 @@ def _read_c(call: Call, package: str) -> _Found | None:
     level = level or levels.of_function(call.name, package)
     if level is None:
         return None
-    if _is_token(call.name) and where + 1 < len(arguments):
-        where += 1
+    where += _is_token(call.name) or not is_template(tidy(joined(arguments[where]) or ""))
+    if where == len(arguments):
+        return None
     found = with_macros(arguments[where], arguments[where + 1 :])
     return (level, *found) if found else None
 
 
 def _is_token(name: str) -> bool:
-    """net-snmp's debug macros put a token before the format."""
+    """net-snmp's debug macros put a token before the format; others, a single word."""
     return name.startswith("DEBUGMSG")
 
 
@@ -165,10 +166,19 @@ def _read_go(call: Call, package: str) -> _Found | None:
         level = level[0], call.name
     if level is None:
         return None
+    if call.name.endswith("ln"):
+        return level, *_spaced(call.arguments)
     for i, argument in enumerate(call.arguments):
         if text := joined(argument):
             return level, text, call.arguments[i + 1 :]
     return None
+
+
+def _spaced(arguments: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """What Println makes of its arguments: all of them, a space between each two."""
+    texts = [joined(argument) for argument in arguments]
+    values = [a for a, text in zip(arguments, texts, strict=True) if text is None]
+    return " ".join("%v" if text is None else text for text in texts), tuple(values)
 
 
 def _read_java(call: Call, package: str) -> _Found | None:
@@ -214,14 +224,14 @@ def with_macros(argument: str, values: tuple[str, ...]) -> tuple[str, tuple[str,
         return None
     while rest:
         literal = _LITERAL.match(rest)
-        macro = re.match(r"[A-Za-z_]\w*", rest)
+        macro = re.match(r"([A-Za-z_]\w*)(?:\s*\([^()\"]*\))?", rest)
         if literal:
             text += unescaped(literal[1]) if literal[1] is not None else literal[2]
             rest = rest[literal.end() :].lstrip(" \t\n+")
         elif macro:
-            if macro[0] in _FORMAT_MACROS:
-                text += _FORMAT_MACROS[macro[0]]
-            elif not _LEVEL_MACRO.match(macro[0]):
+            if macro[1] in _FORMAT_MACROS:
+                text += _FORMAT_MACROS[macro[1]]
+            elif not _PREFIX_MACRO.match(macro[1]):
                 filled.insert(len(_PLACEHOLDER.findall(text.replace("%%", ""))), macro[0])
                 text += "%s"
             rest = rest[macro.end() :].lstrip()

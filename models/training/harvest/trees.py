@@ -32,12 +32,13 @@ _LARGEST_FILE = 4 << 20
 _TESTS = re.compile(
     r"(?:^|/)(?:tests?|testing|testsuite|testdata|unittests?|selftests?|test[-_]\w+|\w+[-_]tests?"
     r"|examples?|samples?|demos?|bench(?:marks?)?|fuzz(?:ing)?|regress(?:ion)?|debian|\.pc)/"
-    r"|(?:^|/)(?:test_[^/]*|[^/]*[_-]tests?|conftest)\.\w+$"
+    r"|(?:^|/)(?:test[_-][^/]*|[^/]*[_-]test(?:s|er)?|conftest|haltest)\.\w+$"
     r"|[a-z0-9]Tests?\.java$|\.d\.ts$|\.min\.js$",
 )
 _VENDORED = re.compile(
     r"(?:^|/)(?:vendor|third[-_]?party|node_modules|bundled|_vendor|extern(?:al)?)/", re.IGNORECASE
 )
+_BUILT = re.compile(r"/(?:dist|build|umd)/")
 _PACKAGED = re.compile(r"^usr/(?:share/gocode/src/|share/cargo/registry/|share/|src/|lib/)")
 
 
@@ -56,11 +57,12 @@ def is_left_out(path: str) -> bool:
 
 
 def source_files(root: Path, languages: frozenset[str]) -> Iterator[SourceFile]:
-    """The files of these languages under `root`, in the order of their paths.
+    """The files of these languages under `root`, in the order of their paths, built ones last:
+    what a bundle repeats is met at its source first.
 
     Bytes that are not UTF-8 are read as Latin-1; links and files over 4 MiB are left out.
     """
-    for path in sorted(root.rglob("*")):
+    for path in sorted(root.rglob("*"), key=lambda p: (bool(_BUILT.search(p.as_posix())), p)):
         language = LANGUAGES.get(path.suffix)
         if language not in languages or language is None:
             continue

@@ -75,8 +75,14 @@ def test_equal_seeds_give_equal_tables_and_others_do_not(root: Path) -> None:
     assert any(not made(1).equals(made(seed)) for seed in range(2, 6))
 
 
-def test_a_limit_ends_a_package_early(root: Path) -> None:
-    assert SeverityCorpus(seed=0).add(package(), root, limit=2) == 2
+def test_a_limit_takes_a_seeded_sample(root: Path) -> None:
+    def keys(seed: int) -> list[tuple[str, int]]:
+        corpus = SeverityCorpus(seed)
+        assert corpus.add(package(), root, limit=2) == 2
+        return list(corpus.keys())
+
+    assert keys(1) == keys(1)
+    assert any(keys(1) != keys(seed) for seed in range(2, 10))
 
 
 def test_the_file_has_the_columns_of_the_given_corpus(root: Path, tmp_path: Path) -> None:

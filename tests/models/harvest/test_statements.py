@@ -32,6 +32,7 @@ C_CALLS = [
     ('ngx_log_error(A_LOG_ERR, l, e, unlink_n " of %s failed", p);', ERR, "%s of %s failed"),
     ('log_error("tab\\tand   blank \\\n continue");', ERR, None),
     ('LogError(errno, RS_RET_ERR, "queue of %s is gone", q);', ERR, "queue of %s is gone"),
+    ('ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, APLOGNO(01) "no key");', ERR, "no key"),
     ('vlog_debugf("one %s\\n"\n   "two", x);', DEBUG, "one %s two"),
 ]
 
@@ -47,6 +48,10 @@ def test_c_calls(call: str, severity: int, template: str | None) -> None:
     "text",
     [
         'set_error("the door is open");',
+        'throw runtime_error("the door is open");',
+        'ValidationError("the door is open");',
+        'g_error_new(G_FILE_ERROR, code, "the door is open");',
+        'hex_dump("the door is open", data, n);',
         'json_error(reply, "the door is open");',
         '/* log_err("the door is open"); */',
         '// log_err("the door is open");',
@@ -117,6 +122,7 @@ def test_go() -> None:
         klog.V(5).Infof("node %s seen again", node)
         s.logger.Error(`raw "text" here`, zap.Error(err))
         level.Info(logger).Log("msg", "head loaded again", "took", d)
+        l.Debugln("index of", folder, "took", d)
         return fmt.Errorf("not a log line: %w", err)
         t.Fatalf("not a log line %d", n)
     """
@@ -126,6 +132,7 @@ def test_go() -> None:
         (DEBUG, "node %s seen again"),
         (ERR, 'raw "text" here'),
         (INFO, "head loaded again"),
+        (DEBUG, "index of %v took %v"),
     ]
 
 
@@ -157,17 +164,19 @@ logging.log(logging.CRITICAL, "no space " "left")
 self.log.exception("worker {} died".format(pid))
 log.debug("one " + name + " two")
 syslog.syslog(syslog.LOG_ALERT, "battery is low")
+log.err(failure, "peer is gone")
 form.error("not a log line")
 math.log(2, "not a log line")
 """
     assert found(text, "python") == [
         (ERR, "cannot read %s: %s"),
         (WARNING, "disk %(name)s is full"),
-        (INFO, "{count} jobs left on {}"),
+        (INFO, "{count} jobs left on {host.name}"),
         (CRIT, "no space left"),
         (ERR, "worker {} died"),
         (DEBUG, "one {} two"),
         (1, "battery is low"),
+        (ERR, "peer is gone"),
     ]
 
 
