@@ -26,13 +26,8 @@ from models.raccoon import CLASSES, Architecture, Raccoon
 
 SCHEMA = "ltt-stream/raccoon/2"
 NAME = "raccoon"
-EMISSION_PRIOR = (0.001, 0.002, 0.015, 0.09, 0.165, 0.145, 0.524, 0.058)
-"""Severities that running machines emit, emerg … debug: mostly info, little debug.
-
-Machines that were counted emit info 70 % of the time. That prior, raised to the power 0.65 and
-normalised, leaves room for what a machine in trouble says; emerg and alert stay about as rare as
-they are.
-"""
+EMISSION_PRIOR = (0.0002, 0.0003, 0.004, 0.05, 0.12, 0.1, 0.7, 0.0255)
+"""Severities that running machines emit, emerg … debug: mostly info, little debug."""
 _REFERENCE = "reference_surprise"
 _TABLE, _SCALE = "encoder.ngrams", "encoder.ngrams.scale"
 _BF16 = ("linear.votes", "search.weight")
@@ -49,6 +44,9 @@ class Card:
     emission_prior: list[float] = field(default_factory=lambda: list(EMISSION_PRIOR))
     temperature: float = 1.0
     """Logits are divided by it (Guo et al. 2017)."""
+    prior_strength: float = 1.0
+    """The power of every prior. What the likelihoods leave out speaks for the rare severities more
+    often than not: a prior taken at its word wins too often on programs never seen."""
     training: dict[str, Any] = field(default_factory=dict)
     """Facts: corpus rows, epochs, seed, held-out figures …"""
 

@@ -57,6 +57,7 @@ class Engine:
         self.dtype: str = self.precision.name
         self.latent_dim = architecture.latent
         self.corpus_prior = np.array(checkpoint.card.corpus_prior, np.float32)
+        self.prior_strength = checkpoint.card.prior_strength
         self.emission_prior = np.array(checkpoint.card.emission_prior, np.float32)
         self.reference_surprise = checkpoint.reference_surprise
         self._apps = frozenset(checkpoint.card.apps)
@@ -113,7 +114,8 @@ class Engine:
     ) -> Uncertainty:
         """How far noise in the latent moves a score, from `paths` draws.
 
-        log_prior: (N, 8) or (8,) of the severities; the emission prior if there is none.
+        log_prior: (N, 8) or (8,) of the severities, its strength included; the emission prior
+        if there is none.
         """
         n = len(texts)
         result = Uncertainty(
@@ -122,7 +124,8 @@ class Engine:
             np.empty(n, np.float32),
             np.empty(n, np.float32),
         )
-        prior = np.log(self.emission_prior) if log_prior is None else log_prior
+        emission = self.prior_strength * np.log(self.emission_prior)
+        prior = emission if log_prior is None else log_prior
         of_line = torch.from_numpy(np.array(np.broadcast_to(prior, (n, CLASSES)), np.float32))
         generator = torch.Generator().manual_seed(seed)
         with torch.inference_mode():

@@ -16,6 +16,9 @@ from zlib import crc32
 MAX_WORDS: Final = 40
 """Words of a line that the encoder sees, app and facility included; the rest is cut."""
 
+TAUGHT_FACILITIES: Final = frozenset((0, 2, 3, 4, 5, 6, 9, 10, 11, 12))
+"""Those that training has programs of: of the others (user, local0 …) a word would be noise."""
+
 _PIECE: Final = r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+|[0-9]+"
 _PIECES: Final = re.compile(_PIECE)
 # A mask, a piece of a word or a number that was kept; then the marks and the blank after it.
@@ -65,8 +68,8 @@ def app_word(app: str) -> str:
 
 
 def facility_word(facility: int) -> str:
-    """The word that stands for an RFC 5424 facility; -1 is the unknown one."""
-    return f"{_FACILITY}{facility}"
+    """The word that stands for an RFC 5424 facility; -1, and what is never taught, is unknown."""
+    return f"{_FACILITY}{facility if facility in TAUGHT_FACILITIES else -1}"
 
 
 def words(app: str, facility: int, text: str) -> list[str]:
@@ -97,6 +100,11 @@ def bag(text: str) -> list[BagWord]:
     ):
         header.update(_identifier_words(identifier))
     return [BagWord(word, times, word in header) for word, times in counts.items()]
+
+
+def has_words(text: str) -> bool:
+    """Whether its bag holds anything."""
+    return _PIECES.search(text) is not None
 
 
 @lru_cache(1 << 16)

@@ -58,7 +58,7 @@ def _one_line_errors() -> Iterator[None]:
 @click.option(
     "--pair-epochs",
     type=click.IntRange(0),
-    default=2,
+    default=3,
     show_default=True,
     help="Over the pairs, before the first message is seen.",
 )

@@ -44,7 +44,9 @@ def evaluate_log(
         figures = by_prior(system, severity)
         if later.any():
             tracked = tracked_prior(system, log, LABELS, engine.emission_prior)
-            rest = System(system.log_likelihood[later], {"labelled": tracked[later]})
+            rest = System(
+                system.log_likelihood[later], {"labelled": tracked[later]}, system.strength
+            )
             figures |= by_prior(rest, severity[later])
         measured[name] = {
             "priors": figures,
@@ -65,8 +67,9 @@ def tracked_prior(system: System, log: LabelledLines, labels: int, emission: Flo
 
     _, codes = np.unique(np.array(log.apps), return_inverse=True)
     apps, declared = codes.astype(np.int32), np.array(log.severity, np.int16)
-    probability = softmax(system.log_likelihood + np.log(emission)).astype(np.float32)
-    tracker = PriorTracker(emission)
+    scaled = system.log_likelihood + system.strength * np.log(emission)
+    probability = softmax(scaled).astype(np.float32)
+    tracker = PriorTracker(emission, system.strength)
     prior = tracker.of_source(log.name)
     start = 0
     while start < min(labels, len(apps)):
@@ -89,8 +92,10 @@ def _second_half(model: System, log: LabelledLines, emission: Floats) -> dict[st
     lookup = Lookup(log.texts[:half], first)
     tracked = tracked_prior(model, log, half, emission)[half:]
     systems = {
-        "model": System(model.log_likelihood[half:], {"emission": emission}),
-        "model_tracked": System(model.log_likelihood[half:], {"labelled": tracked}),
+        "model": System(model.log_likelihood[half:], {"emission": emission}, model.strength),
+        "model_tracked": System(
+            model.log_likelihood[half:], {"labelled": tracked}, model.strength
+        ),
         "majority": System(Majority().log_likelihood(texts), dict(heard)),
         "lookup": System(lookup.log_likelihood(texts), dict(heard)),
     }

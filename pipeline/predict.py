@@ -81,7 +81,7 @@ def _of_one_source(
         part = slice(start, min(start + prior.due - prior.lines, len(rows)))
         start = part.stop
         at = rows[part]
-        _refresh(table, prior, at)
+        _refresh(table, prior, priors.strength, at)
         table.severity.take(at, out=result.severity[part], mode="clip")
         table.confidence.take(at, out=result.confidence[part], mode="clip")
         probability = result.probability[part]
@@ -91,16 +91,20 @@ def _of_one_source(
         priors.observe(prior, table.app[at], declared[part], probability)
         if stamp not in (0, prior.stamp):
             # What came in the last stretch will come again: once for all is cheaper.
-            _refresh(table, prior, np.flatnonzero(table.prior_stamp[: table.size] == stamp))
+            again = np.flatnonzero(table.prior_stamp[: table.size] == stamp)
+            _refresh(table, prior, priors.strength, again)
     return result
 
 
-def _refresh(table: TemplateTable, prior: SourcePrior, rows: npt.NDArray[np.integer]) -> None:
+def _refresh(
+    table: TemplateTable, prior: SourcePrior, strength: float, rows: npt.NDArray[np.integer]
+) -> None:
     """Let these rows' predictions be with this prior."""
     stale = rows[table.prior_stamp[rows] != prior.stamp]
     if len(stale):
         stale = np.unique(stale)
-        found = posterior(table.likelihood[stale], prior.of_apps(table.app[stale]))
+        weights = prior.of_apps(table.app[stale]) ** np.float32(strength)
+        found = posterior(table.likelihood[stale], weights)
         table.keep_prediction(stale, found, prior.stamp)
 
 

@@ -40,10 +40,11 @@ LABELLED_HALF_LIFE = 20_000.0
 """Labelled lines of a source, or of a program, after which a count weighs half."""
 ESTIMATED_HALF_LIFE = 2_000.0
 """Lines without a PRI after which an estimate weighs half."""
-ANCHOR = ESTIMATED_HALF_LIFE / np.log(2)
-"""The emission prior weighs as much as so many estimated lines: as all that are remembered.
+ANCHOR = 4 * ESTIMATED_HALF_LIFE / np.log(2)
+"""The emission prior weighs as much as so many estimated lines: four times all remembered ones.
 
-So an estimate never leaves a severity less than half of the emission prior.
+So an estimate never leaves a severity less than four fifths of the emission prior. Most lines are
+info whatever the model: with a lighter anchor "failed" was soon taken for info as well.
 """
 MIN_STRETCH, MAX_STRETCH = 16, 8192
 """Lines for which a prior stands still; between the two, an eighth of the source's lines."""
@@ -162,8 +163,10 @@ def _longer(rows: Probabilities, length: int) -> Probabilities:
 class PriorTracker:
     """The priors of all sources; bounded, whatever they send."""
 
-    def __init__(self, emission: npt.NDArray[np.floating]) -> None:
+    def __init__(self, emission: npt.NDArray[np.floating], strength: float = 1.0) -> None:
+        """emission: (8,). strength: the power of a prior when it is put to use."""
         self.emission = emission.astype(np.float64) / emission.sum(dtype=np.float64)
+        self.strength = strength
         self._sources: dict[str, SourcePrior] = {}
         self._stamp = 0
 

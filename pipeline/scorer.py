@@ -79,8 +79,9 @@ class Scorer:
         self.model_version = engine.version
         self.novelty = Novelty()
         self.surprise = Surprise(engine.reference_surprise, engine.latent_dim)
-        self._emission = np.asarray(engine.emission_prior, np.float32)
-        self.priors = PriorTracker(self._emission)
+        strength = engine.prior_strength
+        self.priors = PriorTracker(engine.emission_prior, strength)
+        self._emission = np.asarray(engine.emission_prior, np.float32) ** np.float32(strength)
         self.table = TemplateTable(max_templates, engine.latent_dim)
         self._max_keys = max_keys
         self._keys: dict[Key, int] = {}

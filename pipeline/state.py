@@ -97,7 +97,7 @@ def load_state(directory: Path, processor: Processor) -> bool:
         if not len(apps) == len(lines) == len(once):
             raise ValueError("columns of different lengths")
         scored_lines = int(found["scored_lines"])
-        priors = PriorTracker(scorer.engine.emission_prior)
+        priors = PriorTracker(scorer.engine.emission_prior, scorer.engine.prior_strength)
         if "prior_sources" in found:  # an older state has none
             priors.restore(found)
         surprise = Surprise(scorer.engine.reference_surprise, scorer.engine.latent_dim)

@@ -6,11 +6,15 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
 from benchmarks import lexical
 from benchmarks.bench_codepairs import Pairs, main, measure, mrr, ranks
+from models.checkpoint import Card, Checkpoint, save_checkpoint
+from models.raccoon import Architecture, Raccoon
 
 DOCS = ["parses the HTTP header", "opens a socket connection", "sorting numbers quickly"]
 CODES = [
@@ -59,15 +63,33 @@ def test_within_the_package_only_its_codes_are_candidates() -> None:
     assert (exact.mrr, exact.top1, exact.within_top5, exact.mrr_python) == (1, 1, 1, 1)
 
 
-def test_the_bench_on_a_file(tmp_path: Path) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
     table = pa.table(
         {"doc": DOCS, "code": CODES, "package": ["a", "a", "b"], "language": ["python", "c", "c"]}
     )
     pq.write_table(table, tmp_path / "pairs.parquet")
-    options = ["--pairs", str(tmp_path / "pairs.parquet"), "--no-ours", "--draws", "1"]
+    return tmp_path / "pairs.parquet"
+
+
+def test_the_search_head_of_a_checkpoint_is_measured(pairs: Path, tmp_path: Path) -> None:
+    """Shared words are enough, whatever the weights."""
+    architecture = Architecture(buckets=4096, ngram_width=32, linear_buckets=64, weight_buckets=64)
+    card = Card(corpus_prior=[0.125] * 8, apps=[])
+    checkpoint = Checkpoint(Raccoon(architecture), card, np.ones(1, np.float32))
+    save_checkpoint(tmp_path / "model", checkpoint)
+    options = ["--pairs", str(pairs), "--draws", "1", "--no-lexical", "--json"]
+    done = CliRunner().invoke(main, [*options, "--model", str(tmp_path / "model")])
+    (row,) = json.loads(done.output)
+    assert (row["system"], row["mrr"], row["within_mrr"]) == ("ours", 1, 1)
+    failed = CliRunner().invoke(main, [*options, "--model", str(tmp_path)])
+    assert failed.exit_code == 1
+    assert "config.json: No such file" in failed.output
+    assert failed.output.count("\n") == 1
+
+
+def test_the_bench_on_a_file(pairs: Path) -> None:
+    options = ["--pairs", str(pairs), "--no-ours", "--draws", "1"]
     done = CliRunner().invoke(main, [*options, "--json"])
     rows = json.loads(done.output)
     assert [row["system"] for row in rows] == ["BM25, stems", "TF-IDF"]

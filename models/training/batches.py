@@ -76,15 +76,16 @@ class Batch:
 
 
 def epoch(data: Data, seed: int, number: int, size: int) -> Iterator[Batch]:
-    """Batches of one epoch: about as many draws as there are rows, by weight."""
+    """Full batches of one epoch: about as many draws as there are rows, by weight."""
     rng = np.random.default_rng((seed, number))
     doubled = int(size * TWINS) if len(data.variants) > 1 else 0
     draws = size - doubled
-    rows = rng.choice(len(data.severity), len(data.severity), p=data.weights)
+    count = batches_per_epoch(data, size) * draws
+    rows = rng.choice(len(data.severity), count, p=data.weights)
     lengths = np.diff(data.variants[0].offsets)[rows]
     # Lines of about equal length make few groups; noise keeps batches from being always the same.
     order = np.argsort(lengths + rng.uniform(0, 1.5, len(rows)), kind="stable")
-    starts = np.arange(0, batches_per_epoch(data, size) * draws, draws)
+    starts = np.arange(0, count, draws)
     for start in rng.permutation(starts).tolist():
         chosen = rows[order[start : start + draws]]
         variant = (rng.random(len(chosen)) < TEMPLATE_SHARE).astype(np.int64)

@@ -114,6 +114,7 @@ def log_priors(severity: Ints, origins: list[str], weights: Floats) -> Floats:
     drawn_more = class_weights(severity)
     whole = np.bincount(severity, weights / drawn_more[severity], CLASSES)
     share = (counts + PRIOR_STRENGTH * whole / whole.sum()) * drawn_more
+    share = np.maximum(share, 1e-12)  # the corpus may lack a severity
     return np.asarray(np.log(share / share.sum(1, keepdims=True)), np.float64)[of_row]
 
 

@@ -22,6 +22,7 @@ from models.training.metrics import (
     Floats,
     Ints,
     confusion,
+    fit_calibration,
     metrics,
     per_class,
     reliability,
@@ -39,11 +40,17 @@ class System:
     log_likelihood: Floats  # (N, 8)
     priors: dict[str, Floats]
     """By name: (8,), or (N, 8) where each line has its own."""
+    strength: float = 1.0
+    """The power of every prior."""
+
+    def log_prior(self, name: str) -> Floats:
+        """What is added to the log-likelihoods."""
+        return self.strength * np.log(self.priors[name])
 
     def take(self, chosen: npt.NDArray[Any]) -> System:
         """The same for some of the texts."""
         priors = {k: p if p.ndim == 1 else p[chosen] for k, p in self.priors.items()}
-        return System(self.log_likelihood[chosen], priors)
+        return System(self.log_likelihood[chosen], priors, self.strength)
 
 
 @dataclass
@@ -92,15 +99,21 @@ def of_engine(
         "uniform": uniform(),
         "emission": engine.emission_prior,
     }
-    return System(scores.log_likelihood, dict(priors))
+    return System(scores.log_likelihood, dict(priors), engine.prior_strength)
 
 
 def by_prior(system: System, severity: Ints) -> dict[str, Any]:
     """models.training.metrics.Metrics for each prior."""
     return {
-        name: metrics(system.log_likelihood, np.log(prior), severity)
-        for name, prior in system.priors.items()
+        name: metrics(system.log_likelihood, system.log_prior(name), severity)
+        for name in system.priors
     }
+
+
+def calibrated(system: System, severity: Ints) -> System:
+    """The same with a temperature and a prior's strength fitted on these very rows."""
+    fit = fit_calibration(system.log_likelihood, system.log_prior("corpus"), severity)
+    return System(system.log_likelihood / fit.temperature, system.priors, fit.prior_strength)
 
 
 def by_class(system: System, prior: str, severity: Ints) -> dict[str, Any]:
@@ -136,6 +149,8 @@ def evaluate_corpus(engine: Engine, rows: Rows, baselines: Baselines | None) -> 
     groups: dict[str, npt.NDArray[np.bool_]] = {}
     if baselines is not None:
         systems |= baselines.systems(rows.texts, engine.emission_prior)
+        if "ngrams" in systems:
+            systems["ngrams, calibrated"] = calibrated(systems["ngrams"], rows.severity)
         seen = baselines.lookup.seen(rows.texts)
         groups = {"seen": seen, "unseen": ~seen}
     sources: dict[str, npt.NDArray[np.bool_]] = {}
@@ -160,4 +175,4 @@ def evaluate_corpus(engine: Engine, rows: Rows, baselines: Baselines | None) -> 
 
 
 def _probability(system: System, prior: str) -> Floats:
-    return softmax(system.log_likelihood + np.log(system.priors[prior]))
+    return softmax(system.log_likelihood + system.log_prior(prior))

@@ -23,6 +23,7 @@ from models.checkpoint import (
     save_checkpoint,
     write_synced,
 )
+from models.errors import CorpusError
 from models.inference import Engine
 from models.raccoon import CLASSES, Architecture, Raccoon
 from models.text import canonical
@@ -35,7 +36,7 @@ from models.training.corpus import (
     sampling_weights,
 )
 from models.training.evaluate import by_prior, of_engine
-from models.training.metrics import fit_temperature, metrics
+from models.training.metrics import fit_calibration, metrics
 from models.training.outcomes import outcomes
 from models.training.pairs import Pairs, pair_batches, pair_batches_per_epoch, read_pairs
 from models.training.state import load_state, save_state
@@ -52,12 +53,12 @@ Report = Callable[[int, int, float], None]
 @dataclass(frozen=True)
 class Options:
     epochs: int = 2
-    pair_epochs: int = 2
+    pair_epochs: int = 3
     """Epochs over the pairs before the first severity is seen."""
     pair_every: int = 3
     """While severities are learnt, a batch of pairs after each so many of theirs."""
     patience: int = 2
-    """Epochs without a better log-loss after which training ends."""
+    """Epochs without a better ranking of trouble after which training ends."""
     seed: int = 0
     batch_size: int = 512
     pair_batch_size: int = 1024
@@ -111,7 +112,7 @@ def train(
     """Train and leave in `out`: the best checkpoint `raccoon/`, `metrics.json`, the last state.
 
     corpus: labelled messages. pairs: docstrings and code, for the search head and for the
-    meaning of words. dev: labelled messages to choose the best epoch and the temperature by.
+    meaning of words. dev: labelled messages to choose the best epoch and the calibration by.
     Returns what metrics.json holds. Raises CorpusError and StateError.
     """
     torch.set_num_threads(options.threads)
@@ -120,12 +121,15 @@ def train(
     dev_rows = None if dev is None else read_corpus(dev)
     say(f"{len(rows.texts)} rows from {corpus}, {rows.bad} bad rows left out")
     prepared = prepare(rows, dev_rows, None if pairs is None else read_pairs(pairs))
+    if not prepared.check.texts:
+        raise CorpusError(f"{corpus}: no package is small enough to be held out: use --dev")
     taught = f"{len(prepared.train.texts)} rows to train on"
     if prepared.pairs is not None:
         taught += f", {len(prepared.pairs)} pairs of text and code"
     say(f"{taught}, {len(prepared.check.texts)} rows to choose by")
     facts = {k: v for k, v in asdict(options).items() if k not in ("threads", "state_every_s")}
-    facts |= {"corpus": _digest(corpus), "pairs": pairs and _digest(pairs)}
+    files = {"corpus": corpus, "pairs": pairs, "dev": dev}
+    facts |= {name: file and _digest(file) for name, file in files.items()}
     run = _Run(out, options, prepared, facts, report, say)
     run.go(resume)
     checkpoint = load_checkpoint(out / "raccoon")
@@ -192,7 +196,9 @@ class _Run:
         self.model.train()
         for number in range(done // max(1, self.pair_batches), self.options.pair_epochs):
             self._pair_epoch(number, done)
-        for number in range(max(0, done - self.pair_steps) // self.per_epoch, self.options.epochs):
+        epochs_done = max(0, done - self.pair_steps) // self.per_epoch
+        # An epoch whose last step was saved may still have to be measured.
+        for number in range(min(epochs_done, len(self.history)), self.options.epochs):
             if self._patience_is_over():
                 break
             self._epoch(number, done)
@@ -247,12 +253,14 @@ class _Run:
             self.saved_s = time.monotonic()
 
     def _measure(self, number: int) -> None:
-        """Keep the model of this epoch if its log-loss is the best so far."""
+        """Keep the model of this epoch if it ranks trouble best so far.
+
+        Not by its log-loss, which a temperature mends; what is in the wrong order stays there.
+        """
         checkpoint = calibrated(self.model, self.prepared)
-        log_loss = checkpoint.card.training["log_loss"]
-        best = min((past["log_loss"] for past in self.history), default=math.inf)
+        best = max(map(_merit, self.history), default=(-math.inf, -math.inf))
         self.history.append({"epoch": number + 1, **checkpoint.card.training})
-        if log_loss < best:
+        if _merit(checkpoint.card.training) > best:
             checkpoint.card.training |= {
                 "rows": len(self.prepared.train.texts),
                 "pairs": 0 if self.prepared.pairs is None else len(self.prepared.pairs),
@@ -262,13 +270,21 @@ class _Run:
                 "options": {k: v for k, v in self.facts.items() if k != "architecture"},
             }
             save_checkpoint(self.out / "raccoon", checkpoint)
-        write_synced(self.log, msgspec.json.encode(self.history))
+        fresh = self.log.with_suffix(".new")
+        write_synced(fresh, msgspec.json.encode(self.history))
+        fresh.replace(self.log)
         shown = ", ".join(f"{k} {v:.4g}" for k, v in self.history[-1].items())
         self.say(shown)
 
     def _patience_is_over(self) -> bool:
-        losses = [past["log_loss"] for past in self.history]
-        return bool(losses) and len(losses) - losses.index(min(losses)) > self.options.patience
+        merits = [_merit(past) for past in self.history]
+        since = len(merits) - merits.index(max(merits)) if merits else 0
+        return since > self.options.patience
+
+
+def _merit(figures: dict[str, float]) -> tuple[float, float]:
+    """Of two epochs the better one has more: how trouble ranks, then the log-loss."""
+    return figures["auroc_warning"], -figures["log_loss"]
 
 
 def schedule(step: int, steps: int, warm_up: float = 0.05) -> float:
@@ -280,7 +296,7 @@ def schedule(step: int, steps: int, warm_up: float = 0.05) -> float:
 
 
 def calibrated(model: Raccoon, prepared: Prepared) -> Checkpoint:
-    """A copy of the model as it ships: rounded, with its temperature and reference scores.
+    """A copy of the model as it ships: rounded, with its calibration and reference scores.
 
     Both come from the rows to choose by, as do the figures in the card.
     """
@@ -294,11 +310,13 @@ def calibrated(model: Raccoon, prepared: Prepared) -> Checkpoint:
         check.apps, [canonical(text) for text in check.texts]
     )
     log_prior = np.log(np.array(prepared.corpus_prior))
-    card.temperature = fit_temperature(scores.log_likelihood, log_prior, check.severity)
-    found = metrics(scores.log_likelihood / card.temperature, log_prior, check.severity)
+    fit = fit_calibration(scores.log_likelihood, log_prior, check.severity)
+    card.temperature, card.prior_strength = fit
+    scaled = scores.log_likelihood / fit.temperature
+    found = metrics(scaled, fit.prior_strength * log_prior, check.severity)
     wanted = ("log_loss", "accuracy", "macro_f1", "coarse_macro_f1", "auroc_warning")
-    card.training = {name: round(float(found[name]), 4) for name in wanted}  # type: ignore[literal-required]  # names of a TypedDict
-    card.training["temperature"] = round(card.temperature, 3)
+    card.training = {name: round(float(np.nan_to_num(found[name])), 4) for name in wanted}  # type: ignore[literal-required]  # names of a TypedDict
+    card.training |= {name: round(value, 3) for name, value in fit._asdict().items()}
     rng = np.random.default_rng(0)
     count = min(REFERENCE, len(scores.surprise))
     checkpoint.reference_surprise = np.sort(rng.choice(scores.surprise, count, replace=False))

@@ -83,7 +83,7 @@ def outcomes() -> list[Outcome]:
             Outcome(phrase.format(percentage), severity, "")
             for percentage, severity in (
                 *((4, INFO), (12, INFO), (40, INFO), (60, INFO)),
-                *((85, NOTICE), (92, WARNING), (96, WARNING), (99, ERR), (100, ERR)),
+                *((85, NOTICE), (92, WARNING), (96, WARNING), (100, ERR)),
             )
         ]
     for phrase in _LOST:

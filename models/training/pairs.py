@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +13,11 @@ from torch import Tensor
 
 from models.errors import CorpusError
 from models.search import Bags
-from models.tokens import bag
+from models.tokens import bag, has_words
 from models.training.corpus import Ints
 from models.training.vocabulary import Vocabulary, ranges
 
-CHUNK = 64
+CHUNK = 128
 """Pairs of one package that stay together in a batch: the negatives that are hard."""
 WORD_DROPOUT = 0.1
 NAME_DROPOUT = 0.2
@@ -54,7 +54,10 @@ class PairBatch:
 
 
 def read_pairs(path: Path) -> Pairs:
-    """Read Parquet with the columns doc, code and package. Raises CorpusError."""
+    """Read Parquet with the columns doc, code and package, but no pair without a word on a side.
+
+    Raises CorpusError.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -65,16 +68,27 @@ def read_pairs(path: Path) -> Pairs:
         raise CorpusError(f"{path}: want doc, code, package: {reason}") from error
     except OSError as error:
         raise CorpusError(f"{path}: {error.strerror or error}") from error
+    columns = (table[name].to_pylist() for name in ("doc", "code", "package"))
+    rows = [
+        (doc, code, package or "")
+        for doc, code, package in zip(*columns, strict=True)
+        if has_words(doc or "") and has_words(code or "")
+    ]
+    if not rows:
+        raise CorpusError(f"{path}: no usable pair (want words in doc and in code)")
+    docs, codes, packages = zip(*rows, strict=True)
     vocabulary = Vocabulary()
-    docs = _texts(table["doc"].to_pylist(), vocabulary)
-    codes = _texts(table["code"].to_pylist(), vocabulary)
+    docs_of, codes_of = _texts(docs, vocabulary), _texts(codes, vocabulary)
     vocabulary.freeze()
-    _, package = np.unique(np.array(table["package"].to_pylist()), return_inverse=True)
-    return Pairs(vocabulary, docs, codes, package.astype(np.int64))
+    _, package = np.unique(np.array(packages), return_inverse=True)
+    return Pairs(vocabulary, docs_of, codes_of, package.astype(np.int64))
 
 
 def pair_batches(pairs: Pairs, seed: int, number: int, size: int) -> Iterator[PairBatch]:
-    """One epoch in full batches; what is left over waits for another epoch's order."""
+    """One epoch in full batches; what is left over waits for another epoch's order.
+
+    Fewer pairs than a batch are one smaller batch.
+    """
     rng = np.random.default_rng((seed, 1 << 20, number))
     shuffled = rng.permutation(len(pairs))
     by_package = shuffled[np.argsort(pairs.package[shuffled], kind="stable")]
@@ -90,7 +104,7 @@ def pair_batches(pairs: Pairs, seed: int, number: int, size: int) -> Iterator[Pa
 
 
 def pair_batches_per_epoch(pairs: Pairs, size: int) -> int:
-    return len(pairs) // size
+    return max(1, len(pairs) // size)
 
 
 def document_frequency(texts: Texts, words: int) -> Ints:
@@ -98,13 +112,13 @@ def document_frequency(texts: Texts, words: int) -> Ints:
     return np.bincount(texts.words, minlength=words)
 
 
-def _texts(texts: list[str | None], vocabulary: Vocabulary) -> Texts:
+def _texts(texts: Sequence[str], vocabulary: Vocabulary) -> Texts:
     words: list[int] = []
     counts: list[int] = []
     header: list[bool] = []
     ends = [0]
     for text in texts:
-        for word in bag(text or ""):
+        for word in bag(text):
             words.append(vocabulary.number(word.word))
             counts.append(word.times)
             header.append(word.in_header)

@@ -19,9 +19,9 @@ from models.training.batches import Batch
 from models.training.pairs import PairBatch, Pairs, document_frequency
 
 KL, PATH_KL, FLOW, NORMALITY = 1e-3, 1e-3, 0.02, 2e-3
-RANKED, TWINS = 0.2, 0.02
+RANKED, TWINS = 0.1, 0.01
 TWIN_SCALE = 10.0
-TABLE_SHARE = 0.1
+TABLE_SHARE = 0.4
 """Of the learning rate, for the table once pairs have taught it what words mean."""
 LINEAR_RATE, LINEAR_DECAY = 1e-2, 0.1
 DECAY = 0.05

@@ -105,6 +105,7 @@ def test_a_facility_is_a_word_of_its_own(small_checkpoint: Checkpoint) -> None:
     apps, texts = [""] * 4, ["disk is full"] * 4
     without = engine.encode(apps, texts)
     close(engine.encode(apps, texts, [-1] * 4), without, 0)
+    close(engine.encode(apps, texts, [1, 7, 16, 23]), without, 1e-5)  # never taught
     scores = engine.encode(apps, texts, [-1, 0, 4, 0])
     for found, expected in zip(scores, without, strict=True):
         np.testing.assert_allclose(found[0], expected[0], atol=1e-4)

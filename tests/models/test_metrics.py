@@ -18,6 +18,7 @@ from models.training.metrics import (
     auroc,
     calibration_error,
     confusion,
+    fit_calibration,
     macro_f1,
     metrics,
     per_class,
@@ -100,3 +101,25 @@ def test_a_prior_for_each_line_is_taken_line_by_line() -> None:
     prior[np.arange(4), severity] = 0.93
     found = metrics(np.zeros((4, 8)), np.log(prior), severity)
     assert found["accuracy"] == found["auroc_warning"] == found["macro_f1"] == 1
+
+
+def test_figures_of_a_few_rows_by_hand() -> None:
+    score = np.array([0.1, 0.4, 0.4, 0.8])
+    assert auroc(score, np.array([False, True, False, True])) == 0.875
+    assert np.isnan(auroc(score, np.array([True] * 4)))
+    truth = np.array([0, 0, 1, 1])
+    assert macro_f1(truth, truth) == 1
+    assert macro_f1(np.array([0, 0, 0, 0]), truth) == pytest.approx(1 / 3)
+    assert calibration_error(np.array([0.9] * 10), np.array([True] * 9 + [False])) < 1e-9
+    assert calibration_error(np.array([0.9] * 10), np.array([False] * 10)) == pytest.approx(0.9)
+
+
+def test_calibration_finds_back_what_was_done_to_logits_and_prior() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(20000, 8))
+    log_prior = np.log(softmax(2 * rng.normal(size=8)))
+    posterior = softmax(logits + 0.5 * log_prior)
+    severity = (posterior.cumsum(1) > rng.random((20000, 1))).argmax(1)
+    fit = fit_calibration(2.0 * logits, log_prior, severity)
+    assert fit.temperature == pytest.approx(2.0, rel=0.1)
+    assert fit.prior_strength == pytest.approx(0.5, abs=0.08)

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.text import MAX_TOKENS, canonical, may_have_slots, significant_slots
-from models.tokens import MAX_WORDS, features, known_app, words
 from tests.support import shared
 
 DIGITS = b"0123456789"
@@ -185,28 +184,3 @@ def test_hostile_length_costs_little(piece: str) -> None:
         significant_slots(line.encode())
         assert time.monotonic() - began_s < patience_s
     canonical(piece * 30_000)
-
-
-def test_words_split_identifiers_and_are_bounded() -> None:
-    assert words("SSHD", "workerEnv.init_child HTTPServer <ip> 404")[1:] == [
-        "worker", "env", "init", "child", "http", "server", "<ip>", "404",
-    ]  # fmt: skip
-    assert words("SSHD", "x")[0] == words("sshd", "x")[0] != words("", "x")[0]
-    assert len(words("", "word " * 500)) == MAX_WORDS
-
-
-def test_hashes_never_change() -> None:
-    """Trained weights hang on these numbers."""
-    assert features("failed", 1 << 16)[:3] == [14205, 22537, 60826]
-    assert features(words("sshd", "")[0], 1 << 16) == [27272]
-    assert len(features("failed", 1 << 16)) == 1 + 6 + 5 + 4
-    assert len(features("<ip>", 1 << 16)) == 1
-
-
-@pytest.mark.parametrize(
-    ("app", "taught"),
-    [("sshd", "sshd"), ("SSHD", "sshd"), ("sshd(pam_unix)", "sshd"), ("postfix/smtpd", "postfix"),
-     ("nosuch", ""), ("", "")],
-)  # fmt: skip
-def test_apps_are_known_by_their_stem(app: str, taught: str) -> None:
-    assert known_app(app, {"sshd", "postfix"}) == taught

@@ -5,16 +5,19 @@ import sys
 
 from models.tokens import (
     MAX_WORDS,
+    TAUGHT_FACILITIES,
     app_word,
     bag,
     bags,
     dressed,
     facility_word,
     features,
+    has_words,
     known_app,
     stem,
     words,
 )
+from models.training.vocabulary import FACILITIES, facility_of
 from tests.support import ROOT
 
 
@@ -63,7 +66,7 @@ def test_words_end_at_camel_and_snake_borders() -> None:
 def test_the_first_feature_tells_words_apart() -> None:
     vocabulary = [a + b for a in ("un", "re", "", "out") for b in ("load", "loads", "loading")]
     vocabulary += ["<num>", "<ip>", app_word("sshd"), app_word(""), facility_word(-1)]
-    vocabulary += [facility_word(number) for number in range(24)]
+    vocabulary += [facility_word(number) for number in TAUGHT_FACILITIES]
     assert len({features(word)[0] for word in vocabulary}) == len(vocabulary)
     long = "x" * 30  # longer than what n-grams are made of
     assert features(long + "a")[0] != features(long + "b")[0]
@@ -72,7 +75,7 @@ def test_the_first_feature_tells_words_apart() -> None:
 def test_names_and_masks_share_nothing_by_spelling() -> None:
     assert len(features(app_word("sshd"))) == len(features(facility_word(10))) == 1
     assert set(features(app_word("sshd"))).isdisjoint(features("sshd"))
-    assert set(features(facility_word(1))).isdisjoint(features(facility_word(10)))
+    assert set(features(facility_word(0))).isdisjoint(features(facility_word(10)))
     assert set(features("<num>")).isdisjoint(features("num"))
     assert set(features("loading")) & set(features("loader"))  # other words do
 
@@ -81,6 +84,17 @@ def test_every_line_is_led_by_its_app_and_facility_and_is_cut() -> None:
     assert words("SSHD", 4, "") == [app_word("sshd"), facility_word(4)]
     assert words("", -1, "a b")[:2] == [app_word(""), facility_word(-1)]
     assert len(words("", -1, "word " * 100)) == MAX_WORDS
+
+
+def test_a_facility_that_is_never_taught_is_unknown() -> None:
+    """So a firewall that logs to local4 is not judged by a word that means nothing."""
+    taught = {facility_of(app) for app in (*FACILITIES, "anything else")}
+    assert taught == TAUGHT_FACILITIES
+    unknown = facility_word(-1)
+    assert {facility_word(number) for number in range(24)} == {
+        facility_word(number) for number in taught
+    } | {unknown}
+    assert facility_word(20) == facility_word(facility_of("")) == unknown
 
 
 def test_an_app_is_known_by_its_stem() -> None:
@@ -104,7 +118,12 @@ def test_a_bag_holds_identifiers_whole_and_in_pieces() -> None:
         "parse",
         "header",
     }
-    assert bag("") == bag(" ,;() ___ ") == []
+    for nothing in ("", " ,;() ___ ", "-- ++ ٣"):
+        assert bag(nothing) == []
+        assert not has_words(nothing)
+    for something in ("_a_", "1", "ж", "(Z)"):
+        assert bag(something)
+        assert has_words(something)
 
 
 def test_without_a_bracket_the_header_is_the_beginning() -> None:
@@ -129,6 +148,16 @@ def test_bags_lay_the_features_of_words_one_after_the_other() -> None:
         map(features, vocabulary)
     )
     assert all(0 <= feature < 1 << 32 for feature in flat)
+
+
+def test_hashes_never_change() -> None:
+    """Trained weights hang on these numbers."""
+    assert features("failed")[:3] == [2073106744, 665017830, 3676461065]
+    assert features(dressed("Failed", ": "))[-3:] == [2256451132, 2802107704, 3537398655]
+    assert features(app_word("sshd")) == [249850504]
+    assert features(facility_word(4)) == [1381729480]
+    assert len(features("failed")) == 2 + 6 + 5 + 4
+    assert len(features("<ip>")) == 1
 
 
 def test_features_are_the_same_in_another_process() -> None:

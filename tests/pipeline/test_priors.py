@@ -77,7 +77,7 @@ def test_labels_are_believed_once_there_are_some() -> None:
     assert LABELLED_LINES < MIN_STRETCH
     found = batch(tracker, templates, [0] * (MIN_STRETCH + 1), WARNING)
     assert found.prior.tolist() == [EMISSION] * MIN_STRETCH + [LABELLED]
-    assert prior_of(tracker)[WARNING] > 2 * EMITTED[WARNING]
+    assert prior_of(tracker)[WARNING] > 1.5 * EMITTED[WARNING]
 
 
 def test_many_labels_are_the_prior() -> None:
@@ -152,7 +152,7 @@ def test_an_estimate_does_not_run_off_where_plain_em_does() -> None:
     for _ in range(100):
         found = batch(tracker, templates, list(range(TEMPLATES)) * 50, -1)
     assert tracker.of_source("udp").kind == ESTIMATED
-    assert (prior_of(tracker) >= 0.499 * EMITTED).all()
+    assert (prior_of(tracker) >= 0.799 * EMITTED).all()
     assert found.prior.tolist() == [ESTIMATED] * len(found.prior)
 
 
@@ -163,8 +163,8 @@ def test_an_estimate_goes_to_where_the_lines_are() -> None:
     found = batch(tracker, templates, [0] * (ESTIMATED_LINES - 1), -1)
     assert set(found.prior) == {EMISSION}
     batch(tracker, templates, list(range(TEMPLATES)) * 500, -1)
-    assert prior_of(tracker)[WARNING] > 2 * EMITTED[WARNING]
-    assert prior_of(tracker)[INFO] < 0.7 * EMITTED[INFO]
+    assert prior_of(tracker)[WARNING] > 1.5 * EMITTED[WARNING]
+    assert prior_of(tracker)[INFO] < 0.9 * EMITTED[INFO]
 
 
 @settings(max_examples=40, deadline=None)
@@ -172,7 +172,7 @@ def test_an_estimate_goes_to_where_the_lines_are() -> None:
 def test_an_estimate_is_bounded_whatever_comes(rows: list[int], times: int) -> None:
     tracker, templates = PriorTracker(EMITTED), table()
     batch(tracker, templates, rows * times * 10, -1)
-    assert (prior_of(tracker) >= 0.499 * EMITTED).all()
+    assert (prior_of(tracker) >= 0.799 * EMITTED).all()
 
 
 # ---- line by line
