@@ -26,7 +26,7 @@ from models.raccoon import CLASSES, Architecture, Raccoon
 
 SCHEMA = "ltt-stream/raccoon/2"
 NAME = "raccoon"
-EMISSION_PRIOR = (0.0002, 0.0003, 0.004, 0.05, 0.12, 0.1, 0.7, 0.0255)
+EMISSION_PRIOR = (0.001, 0.001, 0.004, 0.05, 0.12, 0.1, 0.7, 0.024)
 """Severities that running machines emit, emerg … debug: mostly info, little debug."""
 _REFERENCE = "reference_surprise"
 _TABLE, _SCALE = "encoder.ngrams", "encoder.ngrams.scale"

@@ -84,9 +84,11 @@ def test_the_corpus_by_system_prior_class_source_and_template(everything: Everyt
     corpus = everything[0]["corpus"]
     assert (corpus["rows"], corpus["bad_rows"]) == (41, 0)
     systems = corpus["systems"]
-    assert list(systems) == ["model", "majority", "lookup", "ngrams"]
+    assert list(systems) == ["model", "majority", "lookup", "ngrams", "ngrams, calibrated"]
     for name, system in systems.items():
-        priors = {"corpus", "emission"} | ({"uniform"} if name in ("model", "ngrams") else set())
+        priors = {"corpus", "emission"} | (
+            set() if name in ("majority", "lookup") else {"uniform"}
+        )
         assert set(system["priors"]) == priors
         assert all(set(figures) == FIGURES for figures in system["priors"].values())
         assert list(system["per_class"]) == ["err", "warning", "info", "debug"]

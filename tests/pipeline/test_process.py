@@ -118,25 +118,25 @@ def test_batching_does_not_change_what_is_said_of_a_line(scorer: Scorer) -> None
 
 
 def test_a_source_that_labels_its_lines_is_believed(scorer: Scorer) -> None:
-    """All it says is info: 200 labelled lines beat the emission prior on those that follow."""
+    """All it says is debug: 200 labelled lines beat the emission prior on those that follow."""
     lines = [line for line in sample_log().split(b"\n") if line and not line.startswith(b"<")]
     told, rest = lines[:200], lines[200:1800]
     cold, warm = Processor(Scorer(scorer.engine)), Processor(Scorer(scorer.engine))
     assert warm.scorer is not None
-    labelled = warm.process([frames(*(b"<30>" + line for line in told))])
+    labelled = warm.process([frames(*(b"<31>" + line for line in told))])
     assert set(labelled.column("prior").to_pylist()) == {"emission", "labelled"}
     share, used = {}, {}
     for name, processor in (("cold", cold), ("warm", warm)):
         # Short of the number of lines from which the cold one would estimate.
         batch = processor.process([frames(*rest[:100])])
-        share[name] = batch.column("predicted_severity").to_pylist().count(6) / 100
+        share[name] = batch.column("predicted_severity").to_pylist().count(7) / 100
         used[name] = set(batch.column("prior").to_pylist())
     assert used == {"cold": {"emission"}, "warm": {"labelled"}}
-    assert share["warm"] > share["cold"] + 0.1
+    assert share["warm"] > share["cold"] + 0.5
     later = warm.process([frames(*rest[100:])])
-    assert later.column("predicted_severity").to_pylist().count(6) > 0.9 * later.num_rows
+    assert later.column("predicted_severity").to_pylist().count(7) > 0.5 * later.num_rows
     elsewhere = warm.process([frames(*rest[:100], source="udp://127.0.0.1:1")])
-    assert elsewhere.column("predicted_severity").to_pylist().count(6) == 100 * share["cold"]
+    assert elsewhere.column("predicted_severity").to_pylist().count(7) == 100 * share["cold"]
 
 
 def test_a_source_without_labels_is_estimated(processor: Processor) -> None:

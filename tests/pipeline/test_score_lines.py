@@ -47,7 +47,7 @@ def test_the_prior_of_a_line_is_its_programs(scorer: Scorer) -> None:
     apps, messages = [b"good", b"bad"] * 200, [b"transfer has ended"] * 400
     processor.assess([(SOURCE, 400)], apps, messages, np.array([30, 27] * 200, np.int16))
     codes = np.array([mine.novelty.code(app) for app in ("good", "bad")], np.int32)
-    prior = mine.priors.of_source(SOURCE).of_apps(codes)
+    prior = mine.priors.of_source(SOURCE).of_apps(codes) ** scorer.engine.prior_strength
     found = processor.assess([(SOURCE, 2)], apps[:2], messages[:2], np.full(2, -1, np.int16))
     logs = log_prior(found.predicted.probability, mine.table.likelihood[found.at])
     np.testing.assert_allclose(logs, np.log(prior / prior.sum(1, keepdims=True)), atol=1e-2)

@@ -96,7 +96,7 @@ def filled(template: str, arguments: Sequence[str], seed: int) -> str:
 
     Equal template, arguments and seed give the equal line, in whatever order lines are made.
     """
-    random = Random(f"{seed}\0{template}\0{arguments}")
+    random = Random(f"{seed}\0{template}\0{arguments}".encode("utf-8", "surrogatepass"))
     rest = list(arguments)
 
     def value(match: re.Match[str]) -> str:
@@ -114,7 +114,7 @@ def filled(template: str, arguments: Sequence[str], seed: int) -> str:
 
 def kernel_prefix(line: str, function: str, seed: int) -> str:
     """What dev_err() and its like print in front of the message, on 70 % of such lines."""
-    random = Random(f"{seed}\0{function}\0{line}")
+    random = Random(f"{seed}\0{function}\0{line}".encode("utf-8", "surrogatepass"))
     if not re.match(r"(?:net)?dev_|pci_|hid_|usb_", function) or random.random() > 0.7:
         return line
     bus = f"0000:{random.randrange(256):02x}:{random.randrange(32):02x}.{random.randrange(8)}"
