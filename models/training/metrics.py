@@ -135,7 +135,7 @@ def calibration_error(confidence: Floats, right: npt.NDArray[np.bool_], bins: in
     return float(sum(gaps) / len(confidence))
 
 
-CALIBRATED = 0.03
+CALIBRATED = 0.05
 
 
 class Fit(NamedTuple):
