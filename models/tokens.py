@@ -80,6 +80,7 @@ def words(app: str, facility: int, text: str) -> list[str]:
     return line
 
 
+@lru_cache(1 << 16)
 def dressed(word: str, after: str) -> str:
     """A word in lower case with its dress: its case, and the marks and blank after it."""
     low = word.lower()
@@ -137,19 +138,24 @@ def features(word: str) -> list[int]:
     if word[0] in (_APP, _FACILITY):
         return [crc32(word.encode("utf-8", "replace"))]
     word, _, dress = word.partition(_DRESS)
-    data = f"<{word[:_MAX_WORD_CHARS]}>".encode("utf-8", "replace")
+    return [*_body(word), *(_clothes(dress) if dress else ())]
+
+
+@lru_cache(1 << 16)
+def _body(word: str) -> tuple[int, ...]:
     hashes = [crc32(b"=" + word.encode("utf-8", "replace"))]
     if word[0] != "<":  # the letters of a mask mean nothing
+        data = f"<{word[:_MAX_WORD_CHARS]}>".encode("utf-8", "replace")
         hashes.append(crc32(b"~" + stem(word[:_MAX_WORD_CHARS]).encode("utf-8", "replace")))
         hashes += [crc32(data[i : i + n]) for n in (3, 4, 5) for i in range(len(data) - n + 1)]
-    if dress:
-        clothes = dress.encode("utf-8", "replace")
-        hashes += [
-            crc32(b"\x01case" + clothes[:1]),
-            crc32(b"\x01marks" + clothes[1:]),
-            crc32(b"\x01both" + clothes),
-        ]
-    return hashes
+    return tuple(hashes)
+
+
+@lru_cache(1 << 10)
+def _clothes(dress: str) -> tuple[int, ...]:
+    data = dress.encode("utf-8", "replace")
+    parts = (b"\x01case" + data[:1], b"\x01marks" + data[1:], b"\x01both" + data)
+    return tuple(map(crc32, parts))
 
 
 def bags(vocabulary: Sequence[str]) -> tuple[list[int], list[int]]:
