@@ -123,7 +123,8 @@ def test_uncertainty_surrounds_the_score(fp32: Engine) -> None:
     assert (many.probability_std.max(1) > 0).all()
     assert (many.surprise_std > 0).all()
     scores = fp32.encode([""] * len(LINES), LINES)
-    quiet = softmax(scores.log_likelihood + np.log(fp32.emission_prior))
+    log_prior = fp32.prior_strength * np.log(fp32.emission_prior)
+    quiet = softmax(scores.log_likelihood + log_prior)
     assert np.abs(quiet - many.probability).max() < 0.25
 
 

@@ -50,7 +50,8 @@ def engine() -> Engine:
 def trouble(engine: Engine, app: str, message: str) -> float:
     """Probability of warning or worse, with the emission prior."""
     scores = engine.encode([app], [canonical(message)])
-    return float(softmax(scores.log_likelihood + np.log(engine.emission_prior))[0, :5].sum())
+    log_prior = engine.prior_strength * np.log(engine.emission_prior)
+    return float(softmax(scores.log_likelihood + log_prior)[0, :5].sum())
 
 
 @pytest.mark.parametrize(("app", "calm", "bad"), RISING)
