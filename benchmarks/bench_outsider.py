@@ -35,6 +35,7 @@ from drain3.template_miner_config import TemplateMinerConfig
 from sklearn.ensemble import IsolationForest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from benchmarks.docs import write_section
 from models.training.metrics import auroc
 from parsers.syslog import Parser
 from pipeline.scorer import Scorer
@@ -200,7 +201,8 @@ def summary(lines: str, pairs: dict[str, list[dict[str, Figures]]]) -> list[Row]
 @click.option("--model", type=click.Path(path_type=Path, exists=True))
 @click.option("--draws", type=click.IntRange(1), default=3, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="with the figures of each pair")
-def main(logs: Path, model: Path | None, draws: int, as_json: bool) -> None:
+@click.option("--write-docs", is_flag=True, help="Update docs/model.md.")
+def main(logs: Path, model: Path | None, draws: int, as_json: bool, write_docs: bool) -> None:
     """Print a table, or JSON."""
     start = time.perf_counter()
     scorer = Scorer.load(model)
@@ -233,14 +235,18 @@ def main(logs: Path, model: Path | None, draws: int, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"rows": [row._asdict() for row in rows], "auroc": of_pair}))
         return
-    print("| " + " | ".join(Row._fields) + " |")
-    print("|" + "---|" * len(Row._fields))
+    table = ["| " + " | ".join(Row._fields) + " |", "|" + "---|" * len(Row._fields)]
     for row in rows:
-        print("| " + " | ".join(f"{c:.3f}" if isinstance(c, float) else c for c in row) + " |")
-    print(
-        f"\n{len(of_pair['raw'])} pairs, {draws} draws of {SHARE:.0%}; "
-        f"{scorer.model_version}; {time.perf_counter() - start:.0f} s"
+        cells = [f"{c:.3f}" if isinstance(c, float) else c for c in row]
+        table.append("| " + " | ".join(cells) + " |")
+    table.append(
+        f"\n{len(of_pair['raw'])} pairs, {draws} draws of {SHARE:.0%}; {scorer.model_version}."
     )
+    print("\n".join(table))
+    print(f"{time.perf_counter() - start:.0f} s")
+    if write_docs:
+        command = f"python -m benchmarks.bench_outsider --logs DIR --draws {draws} --write-docs"
+        write_section("model.md", "bench_outsider", command, "\n".join(table))
 
 
 if __name__ == "__main__":
