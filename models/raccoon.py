@@ -114,7 +114,7 @@ class LatentSDE(nn.Module):
 class Raccoon(nn.Module):
     """The classifier. Lines go in packed (see models.encoder), results come out in that order."""
 
-    DEEP_SHARE = 0.6
+    DEEP_SHARE = 0.5
     """Of the deep network in the severity; the linear expert has the rest."""
 
     def __init__(self, architecture: Architecture) -> None:
