@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import tempfile
 import time
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 from unittest.mock import patch
 
 import click
+import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 
@@ -32,7 +33,7 @@ from models.training.loop import Options, train
 
 class Variant(NamedTuple):
     name: str
-    architecture: dict[str, int | float] = {}  # noqa: RUF012 (never changed)
+    architecture: dict[str, int] = {}  # noqa: RUF012 (never changed)
     constants: tuple[tuple[object, str, float], ...] = ()
     pairs: bool = True
 
@@ -68,7 +69,8 @@ class Row(NamedTuple):
 
 
 def measured(variant: Variant, data: Path, part: Path, pairs: Path) -> Row:
-    options = Options(architecture=replace(Architecture(), **variant.architecture))
+    sizes = msgspec.convert(asdict(Architecture()) | variant.architecture, Architecture)
+    options = Options(architecture=sizes)
     began_s = time.monotonic()
     patches = [patch.object(*constant) for constant in variant.constants]
     dev = data / "severity_dev.parquet"
