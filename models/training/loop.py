@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ from models.training.vocabulary import Vocabulary
 
 HELD_OUT_SHARE = 0.03
 REFERENCE = 4096
+LOSS_EVERY = 10
 
 Report = Callable[[int, int, float], None]
 """step, steps, loss: called after each step."""
@@ -109,7 +111,9 @@ def train(
     report: Report | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Train and leave in `out`: the best checkpoint `raccoon/`, `metrics.json`, the last state.
+    """Train and leave in `out`: the best checkpoint `raccoon/`, figures and the last state.
+
+    `metrics.json` and `epochs.json` hold the figures; with matplotlib there is a `training.png`.
 
     corpus: labelled messages. pairs: docstrings and code, for the search head and for the
     meaning of words. dev: labelled messages to choose the best epoch and the calibration by.
@@ -132,6 +136,10 @@ def train(
     facts |= {name: file and _digest(file) for name, file in files.items()}
     run = _Run(out, options, prepared, facts, report, say)
     run.go(resume)
+    if run.losses and find_spec("matplotlib") is not None:
+        from models.training.plots import draw_training
+
+        draw_training(out / "training.png", run.losses, run.pair_steps)
     checkpoint = load_checkpoint(out / "raccoon")
     engine = Engine(checkpoint, dtype="fp32", threads=options.threads)
     result: dict[str, Any] = {
@@ -163,6 +171,8 @@ class _Run:
         self.out, self.options, self.prepared, self.facts = out, options, prepared, facts
         self.report, self.say = report, say
         self.history: list[dict[str, float]] = []
+        self.losses: list[tuple[int, float]] = []
+        """Since this process has begun: every so many steps one."""
         torch.manual_seed(options.seed)
         self.model = Raccoon(options.architecture)
         pairs = prepared.pairs
@@ -246,6 +256,8 @@ class _Run:
 
     def _descend(self, step: int, loss: torch.Tensor) -> None:
         self.optimiser.descend(loss)
+        if step % LOSS_EVERY == 0:
+            self.losses.append((step, loss.item()))
         if self.report is not None:
             self.report(step + 1, self.steps, loss.item())
         if time.monotonic() - self.saved_s >= self.options.state_every_s:

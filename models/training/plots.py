@@ -30,6 +30,18 @@ def draw_confusion(path: Path, counts: Sequence[Sequence[int]], title: str) -> N
     figure.savefig(path, format="png", dpi=100)
 
 
+def draw_training(path: Path, losses: Sequence[tuple[int, float]], pair_steps: int) -> None:
+    """losses: (step, loss) of a run; before `pair_steps` only pairs were seen."""
+    figure = Figure(figsize=(7.2, 4.0), layout="constrained")
+    axes = figure.subplots()
+    steps, values = zip(*losses, strict=True)
+    axes.plot(steps, values, linewidth=0.8)
+    if pair_steps:
+        axes.axvline(pair_steps, color="grey", linestyle=":")
+    axes.set(xlabel="step", ylabel="loss", title="pairs alone, then severities with pairs")
+    figure.savefig(path, format="png", dpi=100)
+
+
 def draw_reliability(path: Path, bins: Sequence[Bin], title: str) -> None:
     """Accuracy by confidence; the bars below are the share of rows."""
     figure = Figure(figsize=(5.6, 5.6), layout="constrained")

@@ -118,6 +118,7 @@ def test_it_learns_what_can_be_learned(corpus: Path, tmp_path: Path) -> None:
     assert np.mean(losses[-10:]) < np.mean(losses[:10])
     assert result["dev"]["corpus"]["accuracy"] > 0.9
     assert json.loads((tmp_path / "out" / "metrics.json").read_text()) == result
+    assert (tmp_path / "out" / "training.png").read_bytes().startswith(b"\x89PNG")
     card = load_checkpoint(tmp_path / "out" / "raccoon").card
     assert card.corpus_prior[3] == pytest.approx(0.25, abs=0.01)
     assert card.training["rows"] == 800
