@@ -244,7 +244,8 @@ def test_what_a_run_leaves(corpus: Path, pairs: Path, tmp_path: Path) -> None:
     )
     result = train(corpus, out, options, pairs=pairs)
     assert sorted(path.name for path in out.iterdir()) == [
-        "epochs.json", "metrics.json", "raccoon", "training.safetensors",
+        "epochs.json", "metrics.json", "raccoon", "training.png",
+        "training.safetensors",
     ]  # fmt: skip
     assert json.loads((out / "metrics.json").read_text()) == result
     assert result["epochs"] == figures(out)
