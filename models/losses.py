@@ -19,15 +19,26 @@ def adjusted_cross_entropy(logits: Tensor, target: Tensor, log_prior: Tensor) ->
     return functional.cross_entropy(logits + log_prior, target)
 
 
-def ranked_probability_score(log_probability: Tensor, target: Tensor) -> Tensor:
+def ranked_probability_score(
+    log_probability: Tensor, target: Tensor, *, mean: bool = True
+) -> Tensor:
     """Σ (P(Y ≤ k) − 1[y ≤ k])² over the ranks k (Epstein 1969): far misses cost more.
 
     log_probability (B, C) of ordered classes, target (B,). A proper score: unlike targets that
-    are smeared over neighbours, it does not move what the probabilities should be.
+    are smeared over neighbours, it does not move what the probabilities should be. mean=False
+    gives each line's, (B,).
     """
     below = log_probability.exp().cumsum(-1)  # (B, C)
     ranks = torch.arange(log_probability.shape[-1])
-    return (below - (target.unsqueeze(1) <= ranks).float()).square().sum(-1).mean()
+    scores = (below - (target.unsqueeze(1) <= ranks).float()).square().sum(-1)  # (B,)
+    return scores.mean() if mean else scores
+
+
+def divergence(teacher: Tensor, student: Tensor) -> Tensor:
+    """KL of the student's classes from the teacher's (Hinton et al. 2015); both (B, C) logits."""
+    return functional.kl_div(
+        student.log_softmax(-1), teacher.log_softmax(-1), reduction="batchmean", log_target=True
+    )
 
 
 def info_nce(a: Tensor, b: Tensor, scale: Tensor | float) -> Tensor:

@@ -54,6 +54,11 @@ def _one_line_errors() -> Iterator[None]:
     type=_CORPUS,
     help="Parquet (doc, code, package): teaches code search, and words their meaning.",
 )
+@click.option(
+    "--teacher",
+    type=_CORPUS,
+    help="What `python -m models.training.teacher` made of the corpus; needs --dev.",
+)
 @click.option("--epochs", type=click.IntRange(1), default=2, show_default=True)
 @click.option(
     "--pair-epochs",
@@ -91,6 +96,7 @@ def train(
     out: Path,
     dev: Path | None,
     pairs: Path | None,
+    teacher: Path | None,
     epochs: int,
     pair_epochs: int,
     patience: int,
@@ -115,7 +121,15 @@ def train(
     )
     with _one_line_errors(), _progress() as report:
         result = run(
-            corpus, out, options, pairs=pairs, dev=dev, resume=resume, report=report, say=_say
+            corpus,
+            out,
+            options,
+            pairs=pairs,
+            dev=dev,
+            teacher=teacher,
+            resume=resume,
+            report=report,
+            say=_say,
         )
     for name in ("held_out", "dev"):
         if name in result:

@@ -14,6 +14,7 @@ from models.encoder import Groups
 from models.packing import pack
 from models.tokens import MAX_WORDS, app_word, dressed, facility_word
 from models.training.corpus import Floats, Ints
+from models.training.opinions import Opinions
 from models.training.vocabulary import Lines, Vocabulary
 
 APP_DROPOUT = 0.5
@@ -48,6 +49,8 @@ class Data:
     severity: Ints  # (N,)
     weights: Floats  # (N,) sampling probabilities
     log_prior: Floats  # (N, 8) of the severities where a row comes from
+    opinions: Opinions | None = None
+    """(N, 8) what a teacher made of each row."""
 
     def __post_init__(self) -> None:
         number = self.vocabulary.number
@@ -72,6 +75,7 @@ class Batch:
     groups: Groups
     target: Tensor  # (B,) severity
     log_prior: Tensor  # (B, 8) of the severities where each line comes from
+    opinion: Tensor | None  # (B, 8) a teacher's log-likelihoods
     twins: tuple[Tensor, Tensor]  # (M,) each: places of two fillings of one template
 
 
@@ -135,6 +139,7 @@ def _batch(
         packed.groups,
         torch.from_numpy(data.severity[rows][packed.order]),
         torch.from_numpy(data.log_prior[rows][packed.order]).float(),
+        None if data.opinions is None else torch.from_numpy(data.opinions[rows][packed.order]),
         (
             torch.from_numpy(at[twins]),
             torch.from_numpy(at[len(rows) - len(twins) :]),

@@ -38,7 +38,8 @@ from models.training.corpus import (
 )
 from models.training.evaluate import by_prior, of_engine
 from models.training.metrics import fit_calibration, metrics
-from models.training.outcomes import outcomes
+from models.training.opinions import read_opinions
+from models.training.outcomes import with_outcomes
 from models.training.pairs import Pairs, pair_batches, pair_batches_per_epoch, read_pairs
 from models.training.state import load_state, save_state
 from models.training.steps import Optimiser, begin_search, search_loss, severity_loss
@@ -81,21 +82,33 @@ class Prepared:
     corpus_prior: list[float]
 
 
-def prepare(rows: Rows, dev: Rows | None = None, pairs: Pairs | None = None) -> Prepared:
-    """Number the words of the rows to train on; without a dev corpus, split off whole packages."""
+def prepare(
+    rows: Rows,
+    dev: Rows | None = None,
+    pairs: Pairs | None = None,
+    teacher: Path | None = None,
+) -> Prepared:
+    """Number the words of the rows to train on; without a dev corpus, split off whole packages.
+
+    teacher: what models.training.teacher made of these rows; it has seen them all, so that it
+    needs a dev corpus beside it.
+    """
+    if teacher is not None and dev is None:
+        raise CorpusError(f"{teacher}: has seen all rows of the corpus: give --dev as well")
     out = held_out(rows.origins, HELD_OUT_SHARE) if dev is None else None
     train = rows if out is None else _take(rows, ~out)
     check = dev if out is None else _take(rows, out)
     assert check is not None
     counts = np.bincount(rows.severity, minlength=CLASSES) + 0.5
-    taught = _with_outcomes(train) if train.templates else train
+    taught = with_outcomes(train)
     vocabulary = Vocabulary()
     variants = [vocabulary.lines(taught.apps, taught.texts)]
     if taught.templates:
         variants.append(vocabulary.lines(taught.apps, taught.templates))
     weights = sampling_weights(taught.severity, taught.origins)
     priors = log_priors(taught.severity, taught.origins, weights)
-    data = Data(vocabulary, variants, taught.severity, weights, priors)
+    opinions = None if teacher is None else read_opinions(teacher, taught.texts)
+    data = Data(vocabulary, variants, taught.severity, weights, priors, opinions)
     vocabulary.freeze()
     return Prepared(train, check, data, pairs, (counts / counts.sum()).tolist())
 
@@ -107,6 +120,7 @@ def train(
     *,
     pairs: Path | None = None,
     dev: Path | None = None,
+    teacher: Path | None = None,
     resume: bool = True,
     report: Report | None = None,
     say: Callable[[str], None] = lambda _: None,
@@ -117,6 +131,7 @@ def train(
 
     corpus: labelled messages. pairs: docstrings and code, for the search head and for the
     meaning of words. dev: labelled messages to choose the best epoch and the calibration by.
+    teacher: opinions of a larger model on the corpus, of `models.training.teacher`.
     Returns what metrics.json holds. Raises CorpusError and StateError.
     """
     torch.set_num_threads(options.threads)
@@ -124,7 +139,7 @@ def train(
     rows = read_corpus(corpus)
     dev_rows = None if dev is None else read_corpus(dev)
     say(f"{len(rows.texts)} rows from {corpus}, {rows.bad} bad rows left out")
-    prepared = prepare(rows, dev_rows, None if pairs is None else read_pairs(pairs))
+    prepared = prepare(rows, dev_rows, None if pairs is None else read_pairs(pairs), teacher)
     if not prepared.check.texts:
         raise CorpusError(f"{corpus}: no package is small enough to be held out: use --dev")
     taught = f"{len(prepared.train.texts)} rows to train on"
@@ -132,7 +147,7 @@ def train(
         taught += f", {len(prepared.pairs)} pairs of text and code"
     say(f"{taught}, {len(prepared.check.texts)} rows to choose by")
     facts = {k: v for k, v in asdict(options).items() if k not in ("threads", "state_every_s")}
-    files = {"corpus": corpus, "pairs": pairs, "dev": dev}
+    files = {"corpus": corpus, "pairs": pairs, "dev": dev, "teacher": teacher}
     facts |= {name: file and _digest(file) for name, file in files.items()}
     run = _Run(out, options, prepared, facts, report, say)
     run.go(resume)
@@ -333,20 +348,6 @@ def calibrated(model: Raccoon, prepared: Prepared) -> Checkpoint:
     count = min(REFERENCE, len(scores.surprise))
     checkpoint.reference_surprise = np.sort(rng.choice(scores.surprise, count, replace=False))
     return checkpoint
-
-
-def _with_outcomes(rows: Rows) -> Rows:
-    """The corpus, and the statements whose severity hangs on a number."""
-    more = outcomes()
-    texts = [outcome.text for outcome in more]
-    return Rows(
-        rows.texts + texts,
-        rows.templates + texts,
-        rows.apps + [outcome.app for outcome in more],
-        rows.origins + ["outcomes"] * len(more),
-        np.concatenate((rows.severity, [outcome.severity for outcome in more])),
-        rows.bad,
-    )
 
 
 def _take(rows: Rows, chosen: np.ndarray[Any, np.dtype[np.bool_]]) -> Rows:

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
+from models.training.corpus import Rows
+
 ERR, WARNING, NOTICE, INFO = 3, 4, 5, 6
 
 
@@ -97,3 +101,19 @@ def outcomes() -> list[Outcome]:
             for code, severity in ((0, INFO), (1, ERR), (2, ERR), (5, ERR), (13, ERR), (110, ERR))
         ]
     return found
+
+
+def with_outcomes(rows: Rows) -> Rows:
+    """A corpus of statements, and those whose severity hangs on a number; others as they are."""
+    if not rows.templates:
+        return rows
+    more = outcomes()
+    texts = [outcome.text for outcome in more]
+    return Rows(
+        rows.texts + texts,
+        rows.templates + texts,
+        rows.apps + [outcome.app for outcome in more],
+        rows.origins + ["outcomes"] * len(more),
+        np.concatenate((rows.severity, [outcome.severity for outcome in more])),
+        rows.bad,
+    )

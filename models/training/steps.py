@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from models.losses import (
     adjusted_cross_entropy,
+    divergence,
     epps_pulley,
     info_nce,
     ranked_probability_score,
@@ -21,6 +22,8 @@ from models.training.pairs import PairBatch, Pairs, document_frequency
 KL, PATH_KL, FLOW, NORMALITY = 1e-3, 1e-3, 0.02, 2e-3
 RANKED, TWINS = 0.1, 0.01
 TWIN_SCALE = 10.0
+TEACHER = 1.0
+"""Of a teacher's opinion, beside the labels' cross-entropy."""
 TABLE_SHARE = 0.4
 """Of the learning rate, for the table once pairs have taught it what words mean."""
 LINEAR_RATE, LINEAR_DECAY = 1e-2, 0.1
@@ -41,6 +44,9 @@ def severity_loss(model: Raccoon, batch: Batch) -> Tensor:
         - FLOW * result.log_prob.mean()
         + NORMALITY * epps_pulley(result.latent, directions=64)
     )
+    if batch.opinion is not None:
+        for logits in (result.logits, result.linear_logits):
+            loss = loss + TEACHER * divergence(batch.opinion, logits)
     if len(batch.twins[0]):
         one, other = (functional.normalize(result.mean[twin], dim=1) for twin in batch.twins)
         loss = loss + TWINS * info_nce(one, other, TWIN_SCALE)

@@ -21,10 +21,14 @@ import pytest
 
 from models.checkpoint import Checkpoint, load_checkpoint, pretrained_path
 from models.errors import CorpusError, StateError
+from models.inference import Engine
 from models.raccoon import Architecture
 from models.searching import SearchEngine
+from models.text import canonical
 from models.training import loop
+from models.training.corpus import read_corpus
 from models.training.loop import Options, schedule, train
+from models.training.opinions import save_opinions
 from tests.support import ROOT
 
 SMALL = Architecture(
@@ -258,6 +262,43 @@ def test_what_a_run_leaves(corpus: Path, pairs: Path, tmp_path: Path) -> None:
     assert of_corpus["rows"] == 800 - result["training"]["rows"]
     best = result["epochs"][result["training"]["epoch"] - 1]
     assert of_corpus["log_loss"] == pytest.approx(best["log_loss"], abs=1e-3)
+
+
+def test_a_teachers_opinion_is_learnt_beside_the_labels(corpus: Path, tmp_path: Path) -> None:
+    """It finds that what is labelled debug might be notice as well; nothing else says so."""
+    rows = read_corpus(corpus)
+    opinions = np.full((len(rows.texts), 8), -9, np.float32)
+    opinions[np.arange(len(opinions)), rows.severity] = 0
+    opinions[rows.severity == 7, 5] = 0
+    save_opinions(tmp_path / "teacher.npz", opinions, rows.texts)
+    debug = [canonical(text) for text, level in zip(rows.texts, rows.severity, strict=True)
+             if level == 7]  # fmt: skip
+    options = Options(epochs=3, batch_size=50, learning_rate=1e-2, architecture=SMALL)
+    notice = []
+    for teacher in (None, tmp_path / "teacher.npz"):
+        out = tmp_path / f"out{len(notice)}"
+        train(corpus, out, options, dev=corpus, teacher=teacher)
+        engine = Engine.load(out / "raccoon", dtype="fp32")
+        found = engine.encode([""] * len(debug), debug).log_likelihood
+        notice.append(np.exp(found[:, 5]).mean())
+    assert notice[1] > 2 * notice[0]
+    assert load_checkpoint(out / "raccoon").card.training["options"]["teacher"]
+    with pytest.raises(StateError, match=r"another teacher; use --no-resume"):
+        train(corpus, out, options, dev=corpus)
+
+
+def test_a_teacher_needs_a_corpus_to_choose_by(corpus: Path, tmp_path: Path) -> None:
+    rows = read_corpus(corpus)
+    opinions, out = tmp_path / "teacher.npz", tmp_path / "out"
+    save_opinions(opinions, np.zeros((len(rows.texts), 8), np.float32), rows.texts)
+    failed = invoke(
+        "train", "--corpus", corpus, "--out", out, "--teacher", opinions, status=1
+    ).stderr
+    assert failed.endswith("teacher.npz: has seen all rows of the corpus: give --dev as well\n")
+    assert not (out / "raccoon").exists()
+    save_opinions(opinions, np.zeros((1, 8), np.float32), ["another corpus"])
+    with pytest.raises(CorpusError, match=r"teacher\.npz: made of another corpus"):
+        train(corpus, out, Options(architecture=SMALL), dev=corpus, teacher=opinions)
 
 
 def test_one_package_alone_cannot_be_split(tmp_path: Path) -> None:
