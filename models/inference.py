@@ -48,6 +48,7 @@ class Engine:
 
     def __init__(self, checkpoint: Checkpoint, *, dtype: DType = "auto", threads: int = 1) -> None:
         torch.set_num_threads(threads)
+        self.dtype_asked, self.threads = dtype, threads
         self._model = checkpoint.model.eval()
         self._temperature = checkpoint.card.temperature
         architecture = checkpoint.model.architecture

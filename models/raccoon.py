@@ -55,6 +55,15 @@ class Scored(NamedTuple):
     log_prob: Tensor  # (B,) log p(z1) under the flow, nats
 
 
+class Experts(NamedTuple):
+    """A pass without noise, the experts apart."""
+
+    latent: Tensor  # (B, D) z1
+    deep: Tensor  # (B, 8) logits of the deep network
+    linear: Tensor  # (B, 8) of the linear expert
+    logits: Tensor  # (B, 8) of both together
+
+
 class Training(NamedTuple):
     """One noisy pass with what the losses need."""
 
@@ -175,10 +184,15 @@ class Raccoon(nn.Module):
 
     def forward(self, tokens: Words, groups: Groups) -> Scored:
         """Score without noise: z0 = μ, the SDE's noise-free path."""
+        found = self.experts(tokens, groups)
+        return Scored(found.latent, found.logits, self.flow.log_prob(found.latent))
+
+    def experts(self, tokens: Words, groups: Groups) -> Experts:
+        """As `forward`, with each expert's own logits."""
         pooled, mean, _ = self._posterior(tokens.vectors, groups)
         z1 = self.sde(mean)[-1]
-        logits = self._agree(self._classify(pooled, z1), self.linear(tokens, groups))
-        return Scored(z1, logits, self.flow.log_prob(z1))
+        deep, linear = self._classify(pooled, z1), self.linear(tokens, groups)
+        return Experts(z1, deep, linear, self._agree(deep, linear))
 
     def sample(
         self, tokens: Words, groups: Groups, paths: int, generator: torch.Generator
