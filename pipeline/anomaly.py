@@ -2,7 +2,9 @@
 
 Density alone is no anomaly (a flow likes short, plain lines), and trouble alone is none either: a
 scanner's failed logins are errors all day long. What is worth a look is a line that its program
-hardly ever says *and* that reads like trouble: the two are weighed together, in nats.
+hardly ever says *and* that reads like trouble: the two are weighed together, in nats. Three things
+are worth a look whatever else: a template that suddenly comes far more often than it did, a line
+that is declared another thing than it says, and what a person has called an anomaly.
 """
 
 from __future__ import annotations
@@ -13,8 +15,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-REASONS = ("surprise", "new template", "severity")
+REASONS = (
+    "surprise",
+    "new template",
+    "severity",
+    "severity mismatch",
+    "rate burst",
+    "feedback",
+)
 """What `reasons` may hold; the Arrow column's dictionary."""
+SURPRISE, NEW, SEVERITY, MISMATCH, BURST, FEEDBACK = range(len(REASONS))
 
 WARM_LINES = 500
 """Until a stream has shown this many lines every template is new, and that says nothing."""
@@ -28,19 +38,22 @@ fit, not a forecast.
 """
 TROUBLE = 0.3
 """Probability of err or worse, all severities being equally likely, that is called trouble."""
-SURPRISE_P, SURPRISE_NATS = 0.001, 3.0
-"""A rare line is flagged for its surprise alone at such a p-value, where novelty is such."""
+SURPRISE_NATS = 3.0
+"""A rare line is flagged for its surprise alone where novelty is such."""
 ERR, CRIT = 3, 2
+NORMAL, ANOMALY = 1, 2
+"""What a person may have called a template; 0 is nothing."""
 
 Floats = npt.NDArray[np.float32] | npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 
 class Verdict(NamedTuple):
     """A batch's anomalies."""
 
-    anomaly: npt.NDArray[np.bool_]
+    anomaly: Bools
     """(N,)"""
-    fired: npt.NDArray[np.bool_]
+    fired: Bools
     """(N, len(REASONS)): which reasons fired on the anomalous lines; False elsewhere."""
 
 
@@ -65,25 +78,32 @@ def judge(
     position: npt.NDArray[np.int64],
     before: npt.NDArray[np.int64],
     novelty: Floats,
-    p_value: Floats,
+    surprising: Bools,
     likelihood: Floats,
     declared: npt.NDArray[np.int16],
+    mismatch: Bools,
+    burst: Bools,
+    verdict: npt.NDArray[np.int8],
 ) -> Verdict:
     """Flag the lines worth a look.
 
     position: (N,) lines that this stream scored before each line. before: (N,) of `occurrences`.
-    novelty: (N,) of `Novelty.observe`, nats. p_value: (N,). likelihood: (N, 8) probabilities of
-    the severities emerg … debug were they equally frequent. declared: (N,) severity of the PRI,
-    -1 without one.
+    novelty: (N,) of `Novelty.observe`, nats. surprising: (N,) whether the p-value is a discovery
+    (models.false_discovery). likelihood: (N, 8) probabilities of the severities emerg … debug were
+    they equally frequent. declared: (N,) severity of the PRI, -1 without one. mismatch: (N,) of
+    `pipeline.mismatch`. burst: (N,) of `pipeline.bursts`. verdict: (N,) what a person has called
+    the template.
     """
     rare = before < RARE
     new = (position >= WARM_LINES) & rare
     trouble = likelihood[:, : ERR + 1].sum(axis=1).clip(1e-6, 1 - 1e-6)
     alarm = (declared >= 0) & (declared <= CRIT)
     evidence = novelty + np.log(trouble / (1 - trouble))
-    strange = (p_value <= SURPRISE_P) & (novelty >= SURPRISE_NATS)
-    anomaly = (new & ((evidence >= EVIDENCE) | strange)) | (rare & alarm)
-    reasons = [p_value <= 10 * SURPRISE_P, new, alarm | (trouble >= TROUBLE)]
+    strange = surprising & (novelty >= SURPRISE_NATS)
+    told = verdict == ANOMALY
+    anomaly = (new & ((evidence >= EVIDENCE) | strange)) | (rare & alarm) | mismatch | burst | told
+    anomaly &= verdict != NORMAL
+    reasons = [surprising, new, alarm | (trouble >= TROUBLE), mismatch, burst, told]
     return Verdict(anomaly, np.stack(reasons, axis=1) & anomaly[:, None])
 
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from pipeline import __version__
+from pipeline.cli_feedback import feedback
+from pipeline.cli_snapshots import history, rollback
 from pipeline.cli_train import evaluate, model, train
 
 if TYPE_CHECKING:
@@ -76,12 +78,44 @@ def cli() -> None:
     help="Lines that wait at most; above half of it the model is shed.  [131072]",
 )
 @click.option("--learn/--no-learn", default=None, help="Learn from the stream.  [no-learn]")
+@click.option(
+    "--learn-from",
+    multiple=True,
+    metavar="[SOURCE=]pri|feedback|none",
+    help="What teaches: declared severities, people alone, or nothing; repeatable.  [pri]",
+)
+@click.option(
+    "--learn-exclude",
+    multiple=True,
+    metavar="app=NAME|facility=NAME",
+    help="Senders whose declared severities teach nothing; repeatable.",
+)
+@click.option(
+    "--learn-budget", type=float, metavar="SHARE", help="Of one core, for learning.  [0.1]"
+)
+@click.option("--learn-rate", type=float, metavar="R", help="Of AdamW.  [0.0001]")
+@click.option(
+    "--replay-entries", type=int, metavar="N", help="Templates in the replay buffer.  [8192]"
+)
+@click.option("--replay-mib", type=float, metavar="N", help="Size of the replay buffer.  [8]")
+@click.option("--snapshots-kept", type=int, metavar="N", help="Older models to go back to.  [5]")
+@click.option(
+    "--feedback-token-file",
+    metavar="FILE",
+    help="Take POST /feedback on the metrics port from whoever has this token.",
+)
 @click.option("--model", metavar="DIR", help="A checkpoint; without it the one that ships.")
 @click.option("--dtype", metavar="auto|bf16|fp32", help="What the encoder computes in.  [auto]")
 @click.option("--threads", type=int, metavar="N", help="Threads of the model.  [1]")
 @click.option("--zone", metavar="NAME", help="Time zone of stamps that name none.  [UTC]")
 @click.option("--config", metavar="FILE", help="TOML with these options as keys; flags win.")
-def run(config: str | None, listen: tuple[str, ...], **flags: Any) -> None:
+def run(
+    config: str | None,
+    listen: tuple[str, ...],
+    learn_from: tuple[str, ...],
+    learn_exclude: tuple[str, ...],
+    **flags: Any,
+) -> None:
     """Stream lines in, scored lines out.
 
     \b
@@ -92,7 +126,9 @@ def run(config: str | None, listen: tuple[str, ...], **flags: Any) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the stream can rotate
     from pipeline.config import load_config
 
-    options = load_config(config, {"listen": list(listen) or None, **flags})
+    lists = {"listen": listen, "learn_from": learn_from, "learn_exclude": learn_exclude}
+    given = {name: list(values) or None for name, values in lists.items()}
+    options = load_config(config, {**given, **flags})
     from pipeline.run import run as run_stream
 
     raise SystemExit(run_stream(options))
@@ -167,6 +203,9 @@ def sample() -> None:
 cli.add_command(train)
 cli.add_command(evaluate)
 cli.add_command(model)
+cli.add_command(feedback)
+model.add_command(history)
+model.add_command(rollback)
 
 
 @contextmanager

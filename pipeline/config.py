@@ -46,6 +46,22 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     batch_delay_s: Annotated[float, Meta(ge=0.0, le=60.0)] = 0.1
     queue_lines: Annotated[int, Meta(ge=2)] = 131_072
     learn: bool = False
+    learn_from: tuple[str, ...] = ()
+    """pri, feedback or none; or SOURCE=…, for one source. Without any: pri."""
+    learn_exclude: tuple[str, ...] = ()
+    """app=NAME or facility=NAME whose declared severities teach nothing."""
+    learn_budget: Annotated[float, Meta(gt=0, le=1)] = 0.1
+    """Share of one core that the learner may use."""
+    learn_rate: Annotated[float, Meta(gt=0, le=0.1)] = 1e-4
+    """Of AdamW."""
+    replay_entries: Annotated[int, Meta(ge=64, le=1_000_000)] = 8192
+    """Templates that the replay buffer holds at most."""
+    replay_mib: Annotated[float, Meta(gt=0, le=65_536)] = 8.0
+    """MiB that it holds at most."""
+    snapshots_kept: Annotated[int, Meta(ge=1, le=1000)] = 5
+    """Older models kept beside the one in use, to go back to."""
+    feedback_token_file: str | None = None
+    """Holds the token that POST /feedback on the metrics port asks for; None: no such page."""
     model: str | None = None
     """Directory of a checkpoint; None is the one that ships."""
     dtype: Dtype = "auto"
@@ -100,6 +116,9 @@ def _words(key: str, what: str) -> str:
         return f"choose one of {', '.join(choices)}"
     if key == "listen":
         return 'write a list, listen = ["udp://0.0.0.0:514"]'
+    if key in ("learn_from", "learn_exclude"):
+        example = "udp://0.0.0.0:514=none" if key == "learn_from" else "app=cron"
+        return f'write a list, {key} = ["{example}"]'
     return what.replace("`", "")
 
 

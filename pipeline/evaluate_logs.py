@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from models.text import canonical
 from pipeline.labelled_lines import LabelledLines
+from pipeline.memory import Memory
 from pipeline.priors import PriorTracker
+from pipeline.templates import TemplateTable, template_id
 
 if TYPE_CHECKING:
     from models.inference import Engine
@@ -27,9 +30,10 @@ def evaluate_log(
 
     `systems`: each with the corpus, uniform and emission prior on all lines, no label seen, and
     with the prior as it stands after `LABELS` labelled lines (`labelled`) on the lines after
-    those. `second_half`: beside a lookup and a majority learnt from the first half, the model
-    cold and with the prior of the first half; lines whose canonical text the first half had, and
-    others, apart.
+    those, and with what the source has said of each template besides, as the stream has it
+    (`remembered`). `second_half`: beside a lookup and a majority learnt from the first half, the
+    model cold and with the prior of the first half; lines whose canonical text the first half
+    had, and others, apart.
     """
     from models.training.evaluate import System, by_class, by_prior, of_engine, picture
 
@@ -48,6 +52,9 @@ def evaluate_log(
                 system.log_likelihood[later], {"labelled": tracked[later]}, system.strength
             )
             figures |= by_prior(rest, severity[later])
+            known = remembered(system, log, LABELS, tracked)[later]
+            even = {"remembered": np.full(8, 1 / 8)}
+            figures |= by_prior(System(known, even, system.strength), severity[later])
         measured[name] = {
             "priors": figures,
             "per_class": by_class(system, "emission", severity),
@@ -77,6 +84,26 @@ def tracked_prior(system: System, log: LabelledLines, labels: int, emission: Flo
         tracker.observe(prior, apps[some], declared[some], probability[some])
         start = some.stop
     return prior.of_apps(apps).astype(np.float64)
+
+
+def remembered(system: System, log: LabelledLines, labels: int, prior: Floats) -> Floats:
+    """(N, 8) log-probabilities with this prior, once the first labels of each template count."""
+    from models.training.metrics import softmax
+
+    templates = [
+        template_id(app, canonical(text)) for app, text in zip(log.apps, log.texts, strict=True)
+    ]
+    ids, rows = np.unique(np.array(templates, np.uint64), return_inverse=True)
+    table = TemplateTable(len(ids), 1)
+    table.template_id[:] = ids
+    memory = Memory()
+    memory.observe(rows[:labels], np.array(log.severity[:labels], np.int16), table)
+    memory.renew()
+    found = softmax(system.log_likelihood + system.strength * np.log(prior)).astype(np.float32)
+    seen = np.flatnonzero(~memory.unlabelled(rows, table))  # others have no neighbours here
+    found[seen] = memory.blend(found[seen], rows[seen], table)
+    known: Floats = np.log(found)
+    return known
 
 
 def _second_half(model: System, log: LabelledLines, emission: Floats) -> dict[str, Any]:

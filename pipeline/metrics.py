@@ -169,6 +169,31 @@ class Metrics:
             "replay_buffer_entries", "Templates in the learner's replay buffer."
         )
         self.learner_updates_total = counter("learner_updates_total", "Updates the learner made.")
+        self.learner_starts_total = counter(
+            "learner_starts_total", "Learner processes started: the first, and one for each death."
+        )
+        self.lessons_total = counter("lessons_total", "Labelled templates told to the learner.")
+        self.dropped_lessons_total = counter(
+            "dropped_lessons_total", "Labelled templates that the learner had no room for."
+        )
+        self.withheld_labels_total = counter(
+            "withheld_labels_total", "Labelled lines that were kept from teaching.", "reason"
+        )
+        self.gate_rejections_total = counter(
+            "gate_rejections_total", "Candidates that did worse on the held-out slice."
+        )
+        self.snapshot_failures_total = counter(
+            "snapshot_failures_total", "Snapshots that could not be written."
+        )
+        self.model_swaps_total = counter(
+            "model_swaps_total", "Times that the stream took over another model."
+        )
+        self.quarantined_templates = gauge(
+            "quarantined_templates", "Anomalous templates kept from learning."
+        )
+        self.feedback_templates = gauge(
+            "feedback_templates", "Templates that a person has said something of."
+        )
         self.learner_holdout_accuracy = gauge(
             "learner_holdout_accuracy",
             "Accuracy of the model in use on the held-out slice of the replay buffer, 0 to 1; "

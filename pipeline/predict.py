@@ -20,6 +20,12 @@ Sources = Sequence[tuple[str, int]]
 """Where a batch's lines come from: a source and its number of lines, one after the other."""
 
 
+BLOCK = 16
+"""Lines of a source after which a template's first label counts, at the latest."""
+TOLD = 0.98
+"""Probability of what a person has said that a template is."""
+
+
 class Prediction(NamedTuple):
     """Of N lines; zeros for those without a template."""
 
@@ -76,10 +82,25 @@ def _of_one_source(
     """As `predict`, of lines that all have a template, one source's."""
     result = _room(len(rows))
     prior = priors.of_source(source)
+    if not priors.trusts(source):
+        declared = np.full_like(declared, -1)
+    elif table.mistrusted[: table.size].any():
+        declared = np.where(table.mistrusted[rows], np.int16(-1), declared)
     start = 0
+    memory = prior.memory
+    first = (declared >= 0) & memory.unlabelled(rows, table)
     while start < len(rows):
-        part = slice(start, min(start + prior.due - prior.lines, len(rows)))
-        start = part.stop
+        stop = min(start + prior.due - prior.lines, len(rows))
+        first_label = start + int(first[start:stop].argmax())
+        settles = False
+        if memory.waits or first[first_label]:
+            # The first label of a template counts from the end of its block on.
+            line = prior.lines + (0 if memory.waits else first_label - start)
+            block_end = start + line - prior.lines + BLOCK - line % BLOCK
+            settles = block_end <= stop
+            stop = min(stop, block_end)
+        part = slice(start, stop)
+        start = stop
         at = rows[part]
         _refresh(table, prior, priors.strength, at)
         table.severity.take(at, out=result.severity[part], mode="clip")
@@ -88,7 +109,12 @@ def _of_one_source(
         table.probability.take(at, axis=0, out=probability, mode="clip")
         result.prior[part] = prior.kind
         stamp = prior.stamp
+        memory.observe(at, declared[part], table)
         priors.observe(prior, table.app[at], declared[part], probability)
+        if memory.waits and settles:
+            memory.settle(table)
+        if start < len(rows) and (settles or stamp != prior.stamp) and first[start:].any():
+            first[start:] &= memory.unlabelled(rows[start:], table)
         if stamp not in (0, prior.stamp):
             # What came in the last stretch will come again: once for all is cheaper.
             again = np.flatnonzero(table.prior_stamp[: table.size] == stamp)
@@ -104,7 +130,11 @@ def _refresh(
     if len(stale):
         stale = np.unique(stale)
         weights = prior.of_apps(table.app[stale]) ** np.float32(strength)
-        found = posterior(table.likelihood[stale], weights)
+        found = prior.memory.blend(posterior(table.likelihood[stale], weights), stale, table)
+        told = np.flatnonzero(table.told[stale] >= 0)
+        if len(told):
+            found[told] = (1 - TOLD) / 7
+            found[told, table.told[stale[told]]] = TOLD
         table.keep_prediction(stale, found, prior.stamp)
 
 

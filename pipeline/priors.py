@@ -15,12 +15,16 @@ line is judged with the help of its own label.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+
+from pipeline.fading import add_fading
+from pipeline.memory import Memory, kept_memories, restored_memories
+from pipeline.templates import TemplateTable
 
 PRIORS = ("emission", "estimated", "labelled")
 """Which prior a line was scored with; the Arrow column's dictionary."""
@@ -32,7 +36,7 @@ ESTIMATED_LINES = 100
 """So many lines without a PRI, before the mixture is estimated from them."""
 SOURCE_WEIGHT = 16.0
 """The emission prior weighs as much as so many labelled lines of a source."""
-APP_WEIGHT = 16.0
+APP_WEIGHT = 4.0
 """The source's prior weighs as much as so many labelled lines of a program."""
 FLOOR = 0.02
 """Share of the emission prior in every prior: nothing is impossible that was not heard yet."""
@@ -46,8 +50,8 @@ ANCHOR = 4 * ESTIMATED_HALF_LIFE / np.log(2)
 So an estimate never leaves a severity less than four fifths of the emission prior. Most lines are
 info whatever the model: with a lighter anchor "failed" was soon taken for info as well.
 """
-MIN_STRETCH, MAX_STRETCH = 16, 8192
-"""Lines for which a prior stands still; between the two, an eighth of the source's lines."""
+MIN_STRETCH, MAX_STRETCH, STRETCHES = 16, 8192, 32
+"""Lines for which a prior stands still; between the two, so manieth of the source's lines."""
 MAX_SOURCES = 32
 """The source that was quiet longest is forgotten for one more."""
 
@@ -69,6 +73,8 @@ class SourcePrior:
         self.kind = EMISSION
         self.stamp = 0
         """Another number for each other prior; 0 is the emission prior's."""
+        self.memory = Memory()
+        """Its labels by template; they begin to count when the prior is renewed."""
         self.lines = 0
         self.due = MIN_STRETCH
         """The number of lines at which the prior is made anew."""
@@ -113,18 +119,21 @@ class SourcePrior:
         return self.lines >= self.due
 
     def renew(self) -> bool:
-        """Let what was counted since the last time count; True where that changes the prior."""
-        self.due = self.lines + min(max(self.lines // 8, MIN_STRETCH), MAX_STRETCH)
+        """Let what was counted since the last time count; True where predictions change."""
+        self.due = self.lines + min(max(self.lines // STRETCHES, MIN_STRETCH), MAX_STRETCH)
+        self.memory.renew()
         labelled, estimated = self.new_apps.any(), self.new_estimated.any()
         if labelled:
-            _add(self.labelled, self.new_apps.sum(axis=0, dtype=np.float64), LABELLED_HALF_LIFE)
-            _add(self.apps, self.new_apps, LABELLED_HALF_LIFE)
+            add_fading(
+                self.labelled, self.new_apps.sum(axis=0, dtype=np.float64), LABELLED_HALF_LIFE
+            )
+            add_fading(self.apps, self.new_apps, LABELLED_HALF_LIFE)
             self.new_apps[:] = 0
         if estimated:
-            _add(self.estimated, self.new_estimated, ESTIMATED_HALF_LIFE)
+            add_fading(self.estimated, self.new_estimated, ESTIMATED_HALF_LIFE)
             self.new_estimated[:] = 0
         self.choose()
-        return bool((labelled or estimated) and self.kind != EMISSION)
+        return bool(labelled or (estimated and self.kind != EMISSION))
 
     def choose(self) -> None:
         """Make the prior of what counts: labels, else the estimate, else emission."""
@@ -144,18 +153,6 @@ class SourcePrior:
             self.apps, self.new_apps = _longer(self.apps, rows), _longer(self.new_apps, rows)
 
 
-def _add(counts: Counts, new: Counts, half_life: float) -> None:
-    """Add new counts to (…, 8) `counts`, each row of which fades with what is added to it.
-
-    The new ones came one after the other, so that they have faded themselves by now; no row
-    comes to more than half_life / ln 2.
-    """
-    rate = np.log(2) / half_life
-    faded = rate * new.sum(axis=-1, keepdims=True) + 1e-30  # (…, 1)
-    counts *= np.exp(-faded)
-    counts += new * (-np.expm1(-faded) / faded)
-
-
 def _longer(rows: Probabilities, length: int) -> Probabilities:
     return np.concatenate([rows, np.zeros((length - len(rows), 8), np.float32)])
 
@@ -167,6 +164,8 @@ class PriorTracker:
         """emission: (8,). strength: the power of a prior when it is put to use."""
         self.emission = emission.astype(np.float64) / emission.sum(dtype=np.float64)
         self.strength = strength
+        self.trusts: Callable[[str], bool] = lambda source: True
+        """Whether what a source declares is believed; else it is as if it declared nothing."""
         self._sources: dict[str, SourcePrior] = {}
         self._stamp = 0
 
@@ -206,11 +205,21 @@ class PriorTracker:
             "prior_programs": np.array([len(a) for a in used], np.int64),  # (S,) sum K
             "prior_apps": np.concatenate([*used, np.zeros(0, np.intp)]),  # (K,)
             "prior_counts": np.concatenate([*counts, np.zeros((0, 2, 8), np.float32)]),
+            **kept_memories([p.memory for p in priors]),
         }
 
-    def restore(self, kept: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Go on from what `kept` gave; raises ValueError or KeyError where that cannot be."""
+    def change_model(self, table: TemplateTable) -> None:
+        """Another model's latents from now on."""
+        for prior in self._sources.values():
+            prior.memory.change_model(table)
+
+    def restore(self, kept: Mapping[str, npt.NDArray[Any]], *, same_model: bool = True) -> None:
+        """Go on from what `kept` gave; raises ValueError or KeyError where that cannot be.
+
+        same_model: whether the latents are of the model in use.
+        """
         names = msgspec.json.decode(kept["prior_sources"].tobytes(), type=list[str])
+        memories = dict(zip(names, restored_memories(kept, same_model=same_model), strict=False))
         ends = np.cumsum(kept["prior_programs"])
         sources = zip(
             names,
@@ -227,6 +236,7 @@ class PriorTracker:
             prior.fit(apps)
             prior.apps[apps], prior.new_apps[apps] = counts[:, 0], counts[:, 1]
             prior.choose()
-            if prior.kind != EMISSION:
+            prior.memory = memories.get(name) or prior.memory
+            if prior.kind != EMISSION or len(prior.memory):
                 self._stamp += 1
                 prior.stamp = self._stamp

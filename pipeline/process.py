@@ -18,7 +18,8 @@ from parsers.fields import StructuredData
 from parsers.syslog import Parser
 from pipeline import anomaly, columns
 from pipeline.columns import Vocabulary
-from pipeline.frames import Frames
+from pipeline.frames import Frames, Senders
+from pipeline.judge import Judge
 from pipeline.packets import packet_column
 from pipeline.predict import Prediction, Sources, predict
 from pipeline.priors import PRIORS
@@ -60,6 +61,14 @@ class Assessment(NamedTuple):
     anomaly: npt.NDArray[np.bool_]
     fired: npt.NDArray[np.bool_]
     """(N, len(anomaly.REASONS))"""
+    declared: npt.NDArray[np.int16]
+    """(N,) severity of the PRI, -1 without one."""
+    first: npt.NDArray[np.bool_]
+    """(N,) whether the template was never seen before in this stream."""
+    alert_count: npt.NDArray[np.uint32]
+    """(N,) lines of an anomaly's template since its last alert, 0 where there is no anomaly."""
+    sources: Sources
+    """Where the lines come from, one after the other."""
 
 
 class Processor:
@@ -73,7 +82,11 @@ class Processor:
         self.schema = schema(scorer.engine.latent_dim if scorer else 32)
         self.stats = NO_LINES
         """Of the batch processed last."""
+        self.assessment: Assessment | None = None
+        """Of the batch processed last; None before the first one, and without a scorer."""
+        self.judge = Judge()
         self._parser = parser or Parser()
+        self._senders = Senders()
         self._sources = Vocabulary()
         self._peers = Vocabulary()
         self._hostnames = Vocabulary()
@@ -138,10 +151,11 @@ class Processor:
             self.stats = NO_LINES._replace(shed=n)
         else:
             assessment = self.assess(
-                [(f.source, len(f.data)) for f in frames],
+                self._senders.runs(frames),
                 apps,
                 messages,
                 priority,
+                received_us=np.repeat(received, lengths),
                 overloaded=overloaded,
             )
             rows = assessment.rows
@@ -160,12 +174,13 @@ class Processor:
         messages: Sequence[bytes],
         priority: npt.NDArray[np.int16],
         *,
+        received_us: npt.NDArray[np.int64] | None = None,
         overloaded: Callable[[], bool] = never,
     ) -> Assessment:
         """Score and judge lines whose headers are off; counts them as seen.
 
         sources: where they come from, one after the other. priority: (N,) the PRI, -1 without
-        one. Needs a scorer.
+        one. received_us: (N,) Unix time, without which no time passes. Needs a scorer.
         """
         scorer = self.scorer
         if scorer is None:
@@ -178,7 +193,7 @@ class Processor:
         scored = rows != SHED
         # Row 0 stands in for shed lines, which are masked out wherever it shows.
         at = np.where(scored, rows, 0)
-        surprise, p_value = scorer.surprise.observe(sources, rows, table)
+        observed = scorer.surprise.observe(sources, rows, table, received_us)
         before = anomaly.occurrences(at, table.seen)
         novelty = np.zeros(len(rows))
         # A packet to one more port is a line of the kernel's, but no new thing that it says.
@@ -187,16 +202,19 @@ class Processor:
             table.app[rows[scored]], np.where(packet, 2, before)[scored]
         )
         novelty[packet] = 0.0
-        verdict = anomaly.judge(
-            position=self.scored_lines + np.cumsum(scored) - 1,
+        judged = self.judge.observe(
+            table,
+            scorer.surprise,
+            at=at,
+            scored=scored,
+            position=self.scored_lines,
             before=before,
             novelty=novelty,
-            p_value=p_value,
-            likelihood=table.likelihood[at],
+            observed=observed,
+            predicted=predicted,
             declared=declared,
         )
-        flagged = verdict.anomaly & scored
-        fired = verdict.fired & scored[:, None]
+        flagged = np.flatnonzero(judged.anomaly)
         known = rows[scored]
         if len(known):
             scorer.observe(known)
@@ -210,17 +228,33 @@ class Processor:
             severities=np.bincount(predicted.severity[scored], minlength=8),
             anomalies={
                 reason: int(count)
-                for reason, count in zip(anomaly.REASONS, fired.sum(axis=0), strict=True)
+                for reason, count in zip(
+                    anomaly.REASONS, judged.fired[flagged].sum(axis=0), strict=True
+                )
                 if count
             },
-            flagged=int(flagged.sum()),
+            flagged=len(flagged),
         )
-        return Assessment(rows, scored, at, predicted, surprise, p_value, flagged, fired)
+        self.assessment = Assessment(
+            rows,
+            scored,
+            at,
+            predicted,
+            observed.nats,
+            observed.p_value,
+            judged.anomaly,
+            judged.fired,
+            declared,
+            scored & (before == 0),
+            judged.counts,
+            sources,
+        )
+        return self.assessment
 
     def _score_columns(self, assessment: Assessment) -> dict[str, pa.Array]:
         assert self.scorer is not None
         table = self.scorer.table
-        _, scored, at, predicted, surprise, p_value, flagged, fired = assessment
+        scored, at, predicted = assessment.scored, assessment.at, assessment.predicted
         version = self._versions.codes([self.scorer.model_version.encode(), b""])
         return {
             "template_id": pa.array(np.where(scored, table.template_id[at], np.uint64(0))),
@@ -228,10 +262,11 @@ class Processor:
             "predicted_severity": columns.masked(predicted.severity, scored),
             "severity_probability": columns.masked(predicted.confidence, scored),
             "prior": self._priors.column(np.where(scored, predicted.prior, -1).astype(np.int32)),
-            "surprise": columns.masked(surprise, scored),
-            "p_value": columns.masked(p_value, scored),
-            "anomaly": pa.array(flagged),
-            "reasons": columns.word_lists(fired, self._reasons),
+            "surprise": columns.masked(assessment.surprise, scored),
+            "p_value": columns.masked(assessment.p_value, scored),
+            "anomaly": pa.array(assessment.anomaly),
+            "reasons": columns.word_lists(assessment.fired, self._reasons),
+            "alert_count": columns.masked(assessment.alert_count, assessment.anomaly),
             "scored": pa.array(scored),
             "model_version": self._versions.column(np.where(scored, version[0], version[1])),
         }
@@ -245,6 +280,7 @@ class Processor:
             "prior",
             "surprise",
             "p_value",
+            "alert_count",
         )
         return {name: pa.nulls(n, self.schema.field(name).type) for name in nulls} | {
             "template_id": pa.array(np.zeros(n, np.uint64)),

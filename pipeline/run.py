@@ -17,28 +17,35 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from models.errors import CheckpointError
 from parsers.syslog import Parser
 from pipeline import __version__, systemd
 from pipeline.accounting import Accounting
 from pipeline.batcher import FrameQueue
-from pipeline.config import Config, zone_named
+from pipeline.config import Config, ConfigError, zone_named
 from pipeline.frames import Frames
 from pipeline.health import Health
+from pipeline.learning import StreamLearning
 from pipeline.metrics import Metrics
 from pipeline.process import Processor
 from pipeline.receivers import Receiver, open_receivers
-from pipeline.scorer import Scorer
+from pipeline.scorer import Scorer, shipped_model
 from pipeline.server import MetricsServer
 from pipeline.sinks import Sink, SinkClosed, SinkFull, SinkStalled
 from pipeline.sinks.opening import open_sinks, recover_output
+from pipeline.snapshots import FOLDER, Snapshots
 from pipeline.sockets import listen_tcp
 from pipeline.state import SAVE_EVERY_S, StateError, claim, load_state, save_state
 
+if TYPE_CHECKING:
+    from pipeline.feedback_http import FeedbackPage
+
 DONE, FAILED = 0, 1
-IDLE_S = 0.25
+IDLE_S, BUSY_S = 0.25, 0.005
 """How often an idle loop looks at its chores: watchdog, rotation, gauges."""
 STOP_TRIES = 8
 """How often a stdout that is not read is tried, once we are told to stop: two seconds."""
@@ -74,6 +81,7 @@ class Stream:
         self.receivers: list[Receiver] = []
         self.sinks: list[Sink] = []
         self.processor: Processor
+        self.learning: StreamLearning
         self.server: MetricsServer | None = None
         self._stopping = False
         self._signalled = False
@@ -92,8 +100,6 @@ class Stream:
     def startup(self) -> None:
         """Open everything that can fail, then say that we are ready."""
         config = self.config
-        if config.learn:
-            _say("--learn: this version does not learn yet; it runs as with --no-learn")
         datagrams, listeners = systemd.listen_sockets()
         self._open_metrics(listeners)
         recover_output(config, _say)
@@ -105,18 +111,18 @@ class Stream:
             # Receiving starts before the model is loaded: the queue holds what comes meanwhile.
             receiver.start(self.queue)
         self.health.set_ready("sockets")
-        scorer = Scorer.load(
-            Path(config.model) if config.model else None,
-            dtype=config.dtype,
-            threads=config.threads,
-        )
+        base = Path(config.model) if config.model else shipped_model()
+        scorer = self._scorer(base)
         self.processor = Processor(scorer, Parser(zone_named(config.zone)))
-        self._load_state()
+        kept = self._load_state()
+        self.learning = StreamLearning(config, base, self.processor, self.metrics, _say)
+        self.learning.restore(kept)
         self.sinks = open_sinks(config, self.processor.schema)
         self.health.set_ready("sink")
         self.books.open_sinks(self.sinks)
         self.metrics.set_model(scorer.model_version, scorer.engine.dtype)
         self.health.set_ready("model")
+        self.learning.start()
         self._greet(scorer)
         # The model's objects live as long as we do: no collection needs to look at them.
         gc.freeze()
@@ -132,7 +138,9 @@ class Stream:
             if all(receiver.finished for receiver in self.receivers):
                 self.queue.close()
             frames = self.queue.take(
-                self.config.batch_lines, self.config.batch_delay_s, idle_s=IDLE_S
+                self.config.batch_lines,
+                self.config.batch_delay_s,
+                idle_s=BUSY_S if self.learning.busy else IDLE_S,
             )
             if frames is None:
                 return
@@ -146,6 +154,7 @@ class Stream:
         for sink in self.sinks:
             sink.close()
         self._save_state()
+        self.learning.close()
         self.books.update(self.receivers, ready=not self.health.not_ready())
         if self.server is not None:
             self.server.close()
@@ -167,6 +176,8 @@ class Stream:
                 sink.close()
         with suppress(Exception):
             self._save_state()
+        with suppress(Exception):
+            self.learning.close()
         _say(self.books.summary())
 
     @contextmanager
@@ -204,6 +215,7 @@ class Stream:
         if all(reasons):
             self.books.dropped(frames, next(filter(None, reasons), "stdout_closed"))
         self.books.finished(frames, time.perf_counter() - processed_s)
+        self.learning.batch(frames)
 
     def _overloaded(self) -> bool:
         """Whether to shed the model; asked every now and then, so a sign of life as well."""
@@ -276,6 +288,7 @@ class Stream:
             if self._rotate:
                 sink.rotate()
         self._rotate = False
+        self.learning.tick()
         if time.monotonic() >= self._save_due_s:
             self._save_state()
         self.books.update(self.receivers, ready=not self.health.not_ready())
@@ -287,21 +300,48 @@ class Stream:
             self._watchdog_due_s = time.monotonic() + self._watchdog_s
             systemd.notify("WATCHDOG=1")
 
-    def _load_state(self) -> None:
-        if self.config.state_dir is None:
-            return
+    def _scorer(self, base: Path) -> Scorer:
+        """With the model that was learnt from this one, where the state directory has one."""
+        config = self.config
+
+        def load(path: Path) -> Scorer:
+            return Scorer.load(path, dtype=config.dtype, threads=config.threads)
+
+        if config.state_dir is None or not (Path(config.state_dir) / FOLDER).exists():
+            return load(base)
+        scorer = load(base)
+        snapshots = Snapshots(Path(config.state_dir))
+        learnt = snapshots.current_of(scorer.model_version)
+        if learnt is None:
+            if snapshots.current() is not None:
+                snapshots.forget_current()
+                _say(
+                    f"{scorer.model_version} is another model than was learnt from: beginning anew"
+                )
+            return scorer
         try:
-            load_state(Path(self.config.state_dir), self.processor)
+            return load(learnt)
+        except CheckpointError as error:
+            snapshots.forget_current()
+            _say(f"{error}; {scorer.model_version} is used")
+            return scorer
+
+    def _load_state(self) -> dict[str, Any]:
+        if self.config.state_dir is None:
+            return {}
+        self._save_due_s = time.monotonic() + SAVE_EVERY_S
+        try:
+            return load_state(Path(self.config.state_dir), self.processor)
         except StateError as error:
             _say(f"{error}; starting afresh")
-        self._save_due_s = time.monotonic() + SAVE_EVERY_S
+            return {}
 
     def _save_state(self) -> None:
         if self.config.state_dir is None:
             return
         self._save_due_s = time.monotonic() + SAVE_EVERY_S
         try:
-            save_state(Path(self.config.state_dir), self.processor)
+            save_state(Path(self.config.state_dir), self.processor, self.learning.kept())
         except OSError as error:
             _say(f"state not saved: {error}; it is tried again later")
 
@@ -313,10 +353,22 @@ class Stream:
                 _say(f"--metrics {address}: not used, a listening socket was passed in")
         elif address is not None:
             listener = listen_tcp(address)
+        elif self.config.feedback_token_file is not None:
+            raise ConfigError("--feedback-token-file: needs --metrics HOST:PORT to listen on")
         else:
             return
-        self.server = MetricsServer(listener, self.metrics.registry, self.health)
+        self.server = MetricsServer(
+            listener, self.metrics.registry, self.health, feedback=self._feedback_page()
+        )
         self.server.start()
+
+    def _feedback_page(self) -> FeedbackPage | None:
+        token_file = self.config.feedback_token_file
+        if token_file is None:
+            return None
+        from pipeline.feedback_http import open_page
+
+        return open_page(self.config.state_dir, token_file)
 
     def _greet(self, scorer: Scorer) -> None:
         """Daemons say what they do; a filter in a pipe stays quiet."""

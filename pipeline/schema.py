@@ -53,9 +53,10 @@ def schema(latent_dim: int = 32) -> pa.Schema:
     PRIs say), "estimated" (from the texts of its lines without a PRI) or "emission" (as on most
     machines); `surprise` in nats, -log p under the flow; `p_value` in 0 to 1, the share of past
     lines at least as surprising. All six are null where `scored` is false (the model was shed).
-    `anomaly` says that the line was flagged, `reasons` why (empty when it was not), and
-    `model_version` which snapshot scored it ("" where none did). `errors` holds what the
-    parser found wrong, empty for a clean line.
+    `anomaly` says that the line was flagged, `reasons` why (empty when it was not), `alert_count`
+    how many lines of its template its source sent since the last one that was flagged (1 for the
+    first one, null where not flagged), and `model_version` which snapshot scored it ("" where
+    none did). `errors` holds what the parser found wrong, empty for a clean line.
 
     Raises ValueError when `latent_dim` is below 1.
     """
@@ -85,6 +86,7 @@ def schema(latent_dim: int = 32) -> pa.Schema:
             pa.field("p_value", pa.float32()),
             pa.field("anomaly", pa.bool_(), nullable=False),
             pa.field("reasons", pa.list_(LABEL), nullable=False),
+            pa.field("alert_count", pa.uint32()),
             pa.field("scored", pa.bool_(), nullable=False),
             pa.field("model_version", LABEL, nullable=False),
             pa.field("errors", pa.list_(LABEL), nullable=False),

@@ -47,6 +47,9 @@ NO_FACILITY = -1
 FACILITIES = range(NO_FACILITY, 24)
 """RFC 5424 section 6.2.1, and lines without a PRI."""
 
+NOTHING_SAID = (-1, 0)
+"""Neither a severity nor a verdict of a person."""
+
 SHED = _UNKNOWN
 """The row of a line whose template the model had no time for."""
 
@@ -89,6 +92,10 @@ class Scorer:
         """Reads the significant slots, of the stems that have some."""
         self._row_of_text: dict[tuple[str, str, int], int] = {}
         """Of program, canonical text and facility."""
+        self._said: dict[int, tuple[int, int]] = {}
+        """What people have said of templates, by template id: columns `told` and `verdict`."""
+        self.mistrusts: Callable[[str, int], bool] = lambda app, facility: False
+        """Whether what this program, or this facility, declares is not to be believed."""
         self._counted: dict[int, int] = {}
         """How often templates that are not in the table were seen, by template id."""
         self._clock = 0
@@ -99,10 +106,9 @@ class Scorer:
 
         Raises `models.checkpoint.CheckpointError`, one line, for a file that is not usable.
         """
-        from models.checkpoint import pretrained_path
         from models.inference import Engine
 
-        return cls(Engine.load(path or pretrained_path(), dtype=dtype, threads=threads))
+        return cls(Engine.load(path or shipped_model(), dtype=dtype, threads=threads))
 
     def resolve(
         self,
@@ -156,6 +162,33 @@ class Scorer:
         table = self.table
         table.seen[: table.size] += np.bincount(rows, minlength=table.size)
         table.last_used[rows] = self._clock
+
+    def adopt(self, engine: Engine) -> None:
+        """Score with this model from now on; it has said its word on every row of the table."""
+        self.engine = engine
+        self.model_version = engine.version
+        self.table.take_over()
+        self._emission = np.asarray(engine.emission_prior, np.float32) ** np.float32(
+            engine.prior_strength
+        )
+        self.priors.strength = engine.prior_strength
+        self.priors.change_model(self.table)
+        self.surprise.change_model(engine.reference_surprise, self.table)
+
+    def take_feedback(self, said: dict[int, tuple[int, int]]) -> None:
+        """What people say of templates from now on: severity (-1: none) and verdict by id."""
+        table = self.table
+        self._said = said
+        for row, template in enumerate(table.template_id[: table.size].tolist()):
+            found = said.get(template, NOTHING_SAID)
+            if found != (table.told[row], table.verdict[row]):
+                table.told[row], table.verdict[row] = found
+                table.prior_stamp[row] = -1  # to be predicted anew
+
+    def row_of(self, template: int) -> int | None:
+        """A row of this template id, where it is in the table."""
+        at = np.flatnonzero(self.table.template_id[: self.table.size] == np.uint64(template))
+        return int(at[0]) if len(at) else None
 
     def remembered(self) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
         """Template ids and how often each was seen: those in the table, then those before."""
@@ -229,6 +262,11 @@ class Scorer:
         table.app[row] = self.novelty.code(app)
         table.seen[row] = self._seen(row)
         table.last_used[row] = self._clock
+        table.ready[row] = False
+        table.mistrusted[row] = self.mistrusts(app, facility)
+        table.told[row], table.verdict[row] = self._said.get(
+            int(table.template_id[row]), NOTHING_SAID
+        )
         self._row_of_text[text] = row
         return row
 
@@ -260,6 +298,7 @@ class Scorer:
             table.likelihood[low:high] = likelihood
             found = posterior(likelihood, self._emission)
             table.keep_prediction(np.arange(low, high), found, stamp=0)
+            table.prior_stamp[low:high][table.told[low:high] >= 0] = -1
         return table.size
 
     def _forget_from(self, row: int) -> None:
@@ -317,3 +356,10 @@ def _count(
     for i, n in zip(ids.tolist(), seen.tolist(), strict=True):
         if n:
             counted[i] = max(counted.get(i, 0), n)
+
+
+def shipped_model() -> Path:
+    """The checkpoint that ships with the package."""
+    from models.checkpoint import pretrained_path
+
+    return pretrained_path()

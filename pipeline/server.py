@@ -1,5 +1,7 @@
 """The metrics port: /metrics, /healthz and /readyz over HTTP/1.0, one request a connection.
 
+With a token also /feedback: what people say of lines; see pipeline.feedback_http.
+
 Nothing that comes in can hurt the stream: the number of connections is capped (the oldest yields
 to a new one), each has a deadline for its whole life, and what is not HTTP is answered or closed.
 """
@@ -13,20 +15,27 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer, ThreadingMixIn
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from prometheus_client import CollectorRegistry, generate_latest
 
 from pipeline.health import Health
 
+if TYPE_CHECKING:
+    from pipeline.feedback_http import Answer, FeedbackPage
+
 _log = logging.getLogger(__name__)
 _EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 _PLAIN = "text/plain; charset=utf-8"
+_FEEDBACK = "/feedback"
 _MOST_CONNECTIONS = 16
+_MOST_DRAINED_BYTES = 1 << 20
+"""Read of a body that nobody wants: with more unread, a client may never see its answer."""
 _POLL_S = 0.1
 
 _Reply = tuple[HTTPStatus, str, bytes]
@@ -38,32 +47,67 @@ class _Handler(BaseHTTPRequestHandler):
     error_content_type = _PLAIN
     error_message_format = "%(code)d %(message)s\n"
     pages: ClassVar[dict[str, Callable[[], _Reply]]]
+    feedback: ClassVar[FeedbackPage | None] = None
 
     def do_GET(self) -> None:
-        page = self.pages.get(self.path.partition("?")[0])
+        if self.feedback is not None and self._asked == _FEEDBACK:
+            self._answer(self.feedback.get(self.headers))
+            return
+        page = self.pages.get(self._asked)
         if page is None:
             self.send_error(HTTPStatus.NOT_FOUND)
             return
-        status, content_type, body = page()
+        self._reply(*page())
+
+    do_HEAD = do_GET  # noqa: N815 - http.server looks up these names
+
+    def do_POST(self) -> None:
+        if self.feedback is None or self._asked != _FEEDBACK:
+            self._not_allowed()
+            return
+        taken = 0
+
+        def read(size: int) -> bytes:
+            nonlocal taken
+            data = self.rfile.read(size)
+            taken += len(data)
+            return data
+
+        self._answer(self.feedback.post(self.headers, read))
+        length = self.headers.get("Content-Length", "")
+        if length.isascii() and length.isdecimal():
+            self.rfile.read(min(int(length[:12]), _MOST_DRAINED_BYTES) - taken)
+
+    def _not_allowed(self) -> None:
+        takes_posts = self.feedback is not None and self._asked == _FEEDBACK
+        allowed = {"Allow": "GET, HEAD, POST" if takes_posts else "GET, HEAD"}
+        status = HTTPStatus.METHOD_NOT_ALLOWED
+        self._reply(status, _PLAIN, b"405 Method Not Allowed\n", allowed)
+
+    do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = do_CONNECT = _not_allowed  # noqa: N815
+
+    @property
+    def _asked(self) -> str:
+        return self.path.partition("?")[0]
+
+    def _answer(self, answer: Answer) -> None:
+        self._reply(answer.status, answer.content_type, answer.body, answer.headers)
+
+    def _reply(
+        self,
+        status: HTTPStatus,
+        content_type: str,
+        body: bytes,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
-
-    do_HEAD = do_GET  # noqa: N815 - http.server looks up these names
-
-    def _not_allowed(self) -> None:
-        body = b"405 Method Not Allowed\n"
-        self.send_response(HTTPStatus.METHOD_NOT_ALLOWED)
-        self.send_header("Allow", "GET, HEAD")
-        self.send_header("Content-Type", _PLAIN)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = do_CONNECT = _not_allowed  # noqa: N815
 
     def version_string(self) -> str:
         return "ltt-stream"
@@ -86,6 +130,7 @@ class MetricsServer(ThreadingMixIn, TCPServer):
         registry: CollectorRegistry,
         health: Health,
         *,
+        feedback: FeedbackPage | None = None,
         connection_s: float = 10.0,
     ) -> None:
         def healthz() -> _Reply:
@@ -105,7 +150,7 @@ class MetricsServer(ThreadingMixIn, TCPServer):
             return HTTPStatus.OK, _EXPOSITION, generate_latest(registry)
 
         pages = {"/metrics": metrics, "/healthz": healthz, "/readyz": readyz}
-        handler = type("Handler", (_Handler,), {"pages": pages})
+        handler = type("Handler", (_Handler,), {"pages": pages, "feedback": feedback})
         super().__init__(listener.getsockname(), handler, bind_and_activate=False)
         self.socket.close()  # TCPServer made one of its own
         # accept() must not hang on a client that left between select() and accept()

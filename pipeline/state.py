@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
+from pipeline.judge import Judge
 from pipeline.priors import PriorTracker
 from pipeline.surprise import Surprise
 
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     from pipeline.process import Processor
 
 FILE = "stream.npz"
-SCHEMA = 1
+SCHEMA = 2
+READABLE = (1, 2)
 SAVE_EVERY_S = 300.0
 
 
@@ -48,8 +51,13 @@ def claim(directory: Path) -> int:
     return fd
 
 
-def save_state(directory: Path, processor: Processor) -> None:
-    """Write DIR/stream.npz, atomically; raises OSError where there is no room or no right."""
+def save_state(
+    directory: Path, processor: Processor, more: Mapping[str, Any] | None = None
+) -> None:
+    """Write DIR/stream.npz, atomically; raises OSError where there is no room or no right.
+
+    more: named arrays that others want kept beside.
+    """
     scorer = processor.scorer
     if scorer is None:
         return
@@ -58,7 +66,12 @@ def save_state(directory: Path, processor: Processor) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     fresh = directory / f".{FILE}.new"
     # Typed so that numpy's stub does not take the rest for its flag allow_pickle.
-    columns: dict[str, Any] = {**scorer.priors.kept(), **scorer.surprise.kept()}
+    columns: dict[str, Any] = {
+        **scorer.priors.kept(),
+        **scorer.surprise.kept(),
+        **processor.judge.kept(),
+        **(more or {}),
+    }
     with fresh.open("wb") as file:
         np.savez(
             file,
@@ -77,20 +90,20 @@ def save_state(directory: Path, processor: Processor) -> None:
     fresh.replace(directory / FILE)
 
 
-def load_state(directory: Path, processor: Processor) -> bool:
-    """Take up what an earlier run kept; False where there is nothing.
+def load_state(directory: Path, processor: Processor) -> dict[str, Any]:
+    """Take up what an earlier run kept; all that there was, nothing where there is nothing.
 
     Raises StateError where the file is damaged or of another schema; nothing is changed then.
     """
     scorer = processor.scorer
     path = directory / FILE
     if scorer is None or not path.exists():
-        return False
+        return {}
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             found = {name: kept[name] for name in kept.files}
-        if int(found["schema"]) != SCHEMA:
-            raise StateError(f"{path}: schema {found['schema']}, this program reads {SCHEMA}")
+        if int(found["schema"]) not in READABLE:
+            raise StateError(f"{path}: schema {found['schema']}, this program reads {READABLE}")
         counted = dict(zip(found["template_id"].tolist(), found["seen"].tolist(), strict=True))
         apps = msgspec.json.decode(found["apps"].tobytes(), type=list[str])
         lines, once = found["lines"], found["once"]
@@ -98,13 +111,16 @@ def load_state(directory: Path, processor: Processor) -> bool:
             raise ValueError("columns of different lengths")
         scored_lines = int(found["scored_lines"])
         priors = PriorTracker(scorer.engine.emission_prior, scorer.engine.prior_strength)
+        # Another model's latents and surprises are no measure for this one's.
+        same_model = str(found["model"]) == scorer.model_version
         if "prior_sources" in found:  # an older state has none
-            priors.restore(found)
+            priors.restore(found, same_model=same_model)
         surprise = Surprise(scorer.engine.reference_surprise, scorer.engine.latent_dim)
-        if "surprise_sources" in found:
-            # Another model's latents and surprises are no measure for this one's.
-            same_model = str(found["model"]) == scorer.model_version
+        if {"sources", "surprise_sources"} & found.keys():
             surprise.restore(found, same_model=same_model)
+        judge = Judge()
+        if "discoveries" in found:
+            judge.restore(found)
     except StateError:
         raise
     except Exception as error:  # numpy and zipfile raise nearly anything for damaged bytes
@@ -113,5 +129,6 @@ def load_state(directory: Path, processor: Processor) -> bool:
     scorer.novelty.restore(apps, lines, once)
     scorer.surprise = surprise
     scorer.priors = priors
+    processor.judge = judge
     processor.scored_lines = scored_lines
-    return True
+    return found

@@ -34,6 +34,17 @@ class TemplateTable:
         self.seen = np.zeros(capacity, np.int64)
         self.last_used = np.zeros(capacity, np.int64)
         self.is_packet = np.zeros(capacity, np.bool_)
+        self.told = np.full(capacity, -1, np.int8)
+        """The severity that a person has given a template, -1 without one."""
+        self.mistrusted = np.zeros(capacity, np.bool_)
+        """Of programs and facilities whose declared severities are not believed."""
+        self.verdict = np.zeros(capacity, np.int8)
+        """What a person has called it: 0 nothing, 1 normal, 2 an anomaly."""
+        self.next_latent = np.zeros((capacity, latent_dim), np.float32)  # (T, D)
+        """What a model on its way in says of the rows that are `ready`; see pipeline.swap."""
+        self.next_surprise = np.zeros(capacity, np.float32)
+        self.next_likelihood = np.zeros((capacity, 8), np.float32)  # (T, 8)
+        self.ready = np.zeros(capacity, np.bool_)
         self.packet_kinds: list[Kind | None] = []
         """Which firewall format the template is of."""
         self.texts: list[tuple[str, str]] = []
@@ -50,6 +61,15 @@ class TemplateTable:
         self.severity[rows] = probability.argmax(axis=1)
         self.confidence[rows] = probability.max(axis=1)
         self.prior_stamp[rows] = stamp
+
+    def take_over(self) -> None:
+        """Let what the next model says count; all rows must be ready."""
+        used = slice(0, self.size)
+        self.latent[used] = self.next_latent[used]
+        self.surprise[used] = self.next_surprise[used]
+        self.likelihood[used] = self.next_likelihood[used]
+        self.prior_stamp[used] = -1  # no prior's: each row is predicted anew when it is used
+        self.ready[:] = False
 
     def keep(self, rows: npt.NDArray[np.intp]) -> None:
         """Keep these rows only, in this order."""

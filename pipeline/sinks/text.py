@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 
@@ -25,38 +27,38 @@ _UNSAFE = re.compile(
 
 
 def text(batch: pa.RecordBatch, *, colour: bool) -> bytes:
-    """`time host app[procid]: severity !reasons! (declared severity) message`, as UTF-8.
+    """`time host app[procid]: severity !reasons! (×N) (declared severity) message`, as UTF-8.
 
     The time is the line's own in UTC, or that of its arrival where it has none. The severity is
     the predicted one, "unscored" where the model was shed; the declared one follows where it
-    differs; `!reasons!` marks an anomaly. Nothing in a line can move the cursor, change colours
-    or begin a new line: see `shown`.
+    differs; `!reasons!` marks an anomaly, and (×N) says that it stands for N lines of its kind.
+    Nothing in a line can move the cursor, change colours or begin a new line: see `shown`.
     """
     dim, reset = (_DIM, _RESET) if colour else ("", "")
     styles = _severities(colour)
+    marks = [
+        _mark(reasons, count, colour) if anomaly else ""
+        for anomaly, reasons, count in _rows(batch, "anomaly", "reasons", "alert_count")
+    ]
     lines = []
-    for stamp, received, host, app, procid, severity, declared, anomaly, reasons, message in zip(
-        *(
-            values(batch.column(name))
-            for name in (
-                "timestamp",
-                "received_at",
-                "hostname",
-                "app_name",
-                "procid",
-                "predicted_severity",
-                "severity",
-                "anomaly",
-                "reasons",
-                "message",
-            )
+    for (stamp, received, host, app, procid, severity, declared, message), mark in zip(
+        _rows(
+            batch,
+            "timestamp",
+            "received_at",
+            "hostname",
+            "app_name",
+            "procid",
+            "predicted_severity",
+            "severity",
+            "message",
         ),
+        marks,
         strict=True,
     ):
         process = f"{app or '-'}[{procid}]" if procid else app or "-"
         # shown() of the whole head at once: one test a line for what is hardly ever there.
         head = shown(f"{(stamp or received)[:23]}Z {host or '-'} {process}:")
-        mark = _mark(reasons, colour) if anomaly else ""
         differs = declared is not None and declared != severity
         other = f"{dim}({SEVERITIES[declared]}){reset} " if differs else ""
         lines.append(f"{dim}{head}{reset} {styles[severity]} {mark}{other}{shown(message)}\n")
@@ -88,6 +90,12 @@ def _severities(colour: bool) -> dict[int | None, str]:
     }
 
 
-def _mark(reasons: list[str], colour: bool) -> str:
+def _rows(batch: pa.RecordBatch, *names: str) -> Iterator[tuple[Any, ...]]:
+    return zip(*(values(batch.column(name)) for name in names), strict=True)
+
+
+def _mark(reasons: list[str], count: int | None, colour: bool) -> str:
     words = f"!{','.join(reasons) or 'anomaly'}!"
+    if count is not None and count > 1:
+        words += f" (×{count})"
     return f"{_ALARM}{words}{_RESET} " if colour else f"{words} "

@@ -154,6 +154,10 @@ class Batches:
                     ]
                 ),
             ),
+            "alert_count": pa.array(
+                [1 + i % 3 if f else None for i, f in zip(number, flagged, strict=True)],
+                pa.uint32(),
+            ),
             "scored": pa.array(scored),
             "model_version": label["model_version"](["v1" if s else "" for s in scored]),
             "errors": pa.ListArray.from_arrays(

@@ -8,8 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import anomaly
-from pipeline.anomaly import RARE, WARM_LINES, judge, names, occurrences
+from pipeline.anomaly import (
+    ANOMALY,
+    NORMAL,
+    RARE,
+    REASONS,
+    WARM_LINES,
+    judge,
+    names,
+    occurrences,
+)
 from pipeline.novelty import GUESS_LINES, MAX_APPS, Novelty
 
 
@@ -26,60 +34,93 @@ def one(
     position: int = WARM_LINES,
     before: int = 0,
     novelty: float = 3.0,
-    p: float = 0.5,
+    surprising: bool = False,
     likelihood: npt.NDArray[np.float32] = INFO,
     declared: int = -1,
+    mismatch: bool = False,
+    burst: bool = False,
+    verdict: int = 0,
 ) -> list[str] | None:
     """The reasons of a single line, None where it is not flagged."""
-    verdict = judge(
+    found = judge(
         position=np.array([position], np.int64),
         before=np.array([before], np.int64),
         novelty=np.array([novelty]),
-        p_value=np.array([p], np.float32),
+        surprising=np.array([surprising]),
         likelihood=likelihood[None],
         declared=np.array([declared], np.int16),
+        mismatch=np.array([mismatch]),
+        burst=np.array([burst]),
+        verdict=np.array([verdict], np.int8),
     )
-    return names(verdict.fired[0].tolist()) if verdict.anomaly[0] else None
+    return names(found.fired[0].tolist()) if found.anomaly[0] else None
 
 
 def test_rare_trouble_is_flagged_and_says_why() -> None:
     assert one(likelihood=ERR) == ["new template", "severity"]
-    assert one(p=0.0005) == ["surprise", "new template"]
-    assert one(p=0.0005, likelihood=ERR) == ["surprise", "new template", "severity"]
+    assert one(surprising=True) == ["surprise", "new template"]
+    assert one(surprising=True, likelihood=ERR) == ["surprise", "new template", "severity"]
 
 
 def test_neither_rarity_nor_trouble_alone_is_an_anomaly() -> None:
     assert one() is None, "a new template of no consequence"
     assert one(before=RARE, likelihood=ERR) is None, "a scanner's failed logins"
-    assert one(before=RARE, p=0.0001) is None
+    assert one(before=RARE, surprising=True) is None
 
 
 def test_what_a_program_never_says_weighs_more_than_what_it_might() -> None:
     doubtful = sure(3, 0.2)
     assert one(novelty=4.0, likelihood=doubtful) is not None
     assert one(novelty=0.2, likelihood=doubtful) is None
-    assert one(novelty=0.2, p=0.0001) is None, "it says something new all the time"
+    assert one(novelty=0.2, surprising=True) is None, "it says something new all the time"
+
+
+def test_bursts_and_mismatches_are_flagged_whatever_the_template_is() -> None:
+    assert one(before=1000, burst=True) == ["rate burst"]
+    assert one(before=1000, burst=True, likelihood=ERR) == ["severity", "rate burst"]
+    assert one(before=1000, mismatch=True, declared=6) == ["severity mismatch"]
+
+
+def test_a_person_has_the_last_word() -> None:
+    assert one(before=1000, verdict=ANOMALY) == ["feedback"]
+    assert one(position=0, verdict=ANOMALY) == ["feedback"]
+    worst = one(likelihood=CRIT, surprising=True, declared=0, mismatch=True, burst=True)
+    assert worst == list(REASONS[:-1])
+    assert (
+        one(
+            likelihood=CRIT,
+            surprising=True,
+            declared=0,
+            mismatch=True,
+            burst=True,
+            verdict=NORMAL,
+        )
+        is None
+    )
 
 
 def test_a_cold_stream_flags_what_is_declared_critical_only() -> None:
     assert one(position=0, likelihood=CRIT) is None
-    assert one(position=0, p=0.0001) is None
+    assert one(position=0, surprising=True) is None
     assert one(position=0, declared=2) == ["severity"]
     assert one(position=0, declared=0, before=RARE) is None
 
 
 def test_reasons_are_empty_where_nothing_is_flagged() -> None:
-    verdict = judge(
+    found = judge(
         position=np.full(4, 10 * WARM_LINES),
         before=np.full(4, RARE),
         novelty=np.full(4, 9.0),
-        p_value=np.full(4, 1e-5, np.float32),
+        surprising=np.ones(4, np.bool_),
         likelihood=np.tile(CRIT, (4, 1)),
         declared=np.full(4, 0, np.int16),
+        mismatch=np.zeros(4, np.bool_),
+        burst=np.zeros(4, np.bool_),
+        verdict=np.zeros(4, np.int8),
     )
-    assert not verdict.anomaly.any()
-    assert not verdict.fired.any()
-    assert verdict.fired.shape == (4, len(anomaly.REASONS))
+    assert not found.anomaly.any()
+    assert not found.fired.any()
+    assert found.fired.shape == (4, len(REASONS))
 
 
 def test_occurrences_count_before_and_inside_the_batch() -> None:

@@ -108,7 +108,7 @@ def test_logs_cold_and_with_labels_heard(everything: Everything) -> None:
     assert list(logs) == ["App", "raw"]
     app, raw = logs["App"], logs["raw"]
     model = app["systems"]["model"]["priors"]
-    assert set(model) == {"corpus", "uniform", "emission", "labelled"}
+    assert set(model) == {"corpus", "uniform", "emission", "labelled", "remembered"}
     assert (model["emission"]["rows"], model["labelled"]["rows"]) == (300, 100)
     assert model["labelled"]["accuracy"] > 0.9  # the component tells
     assert "labelled" not in raw["systems"]["model"]["priors"]  # 60 lines: no label was enough

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from models.checkpoint import load_checkpoint, pretrained_path
+from models.inference import Engine
 from parsers import parse
+from pipeline.bursts import LEAST_LINES
 from pipeline.frames import Frames
 from pipeline.process import Processor
 from pipeline.sample import sample_log
-from pipeline.scorer import Scorer
+from pipeline.scorer import Scorer, softmax
 
 RECEIVED = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 RECEIVED_US = int(RECEIVED.timestamp() * 1e6)
@@ -169,6 +174,7 @@ def test_shed_lines_are_kept_whole_but_unscored(processor: Processor) -> None:
         "prior",
         "surprise",
         "p_value",
+        "alert_count",
     ):
         assert shed[name] is None
     assert shed["template_id"] == 0
@@ -217,3 +223,166 @@ def test_dictionaries_extend_from_batch_to_batch(processor: Processor) -> None:
     after = second.column("hostname").dictionary.to_pylist()
     assert after[: len(before)] == before
     assert second.column("hostname").to_pylist() == ["b", "a"]
+
+
+def at(minutes: float, *lines: bytes, source: str = "stdin") -> Frames:
+    """Lines that were received so long after the others."""
+    return Frames(source, RECEIVED_US + round(minutes * 60e6), list(lines))
+
+
+ORDINARY = [line for line in sample_log().split(b"\n") if line][:900]
+TROUBLE = b"Nov 21 10:00:00 h backup[7]: fatal error: cannot write archive, data is lost"
+
+
+def warm(scorer: Scorer, *sources: str) -> Processor:
+    """A Processor that has seen an ordinary stretch from each of the sources."""
+    processor = Processor(Scorer(scorer.engine))
+    for source in sources or ("stdin",):
+        processor.process([frames(*ORDINARY, source=source)])
+    return processor
+
+
+def told(batch: pa.RecordBatch) -> list[tuple[int, list[str], int]]:
+    """(line, reasons, alert_count) of the flagged ones; nobody counts the others."""
+    rows = batch.select(["anomaly", "reasons", "alert_count"]).to_pylist()
+    for row in rows:
+        assert row["anomaly"] == bool(row["reasons"]) == (row["alert_count"] is not None)
+    return [(i, r["reasons"], r["alert_count"]) for i, r in enumerate(rows) if r["anomaly"]]
+
+
+def test_trouble_that_goes_on_alerts_once_an_hour_with_a_count(scorer: Scorer) -> None:
+    processor = warm(scorer)
+    first = processor.process([at(1, TROUBLE, TROUBLE)])
+    assert told(first) == [(0, ["new template", "severity"], 1)]
+    assert told(processor.process([at(30, TROUBLE), at(59, TROUBLE)])) == []
+    assert told(processor.process([at(62, TROUBLE, TROUBLE)])) == [(0, ["severity"], 4)]
+    assert told(processor.process([at(130, TROUBLE)])) == [(0, ["severity"], 2)]
+
+
+def test_sources_alert_apart(scorer: Scorer) -> None:
+    processor = warm(scorer, "stdin", "udp://127.0.0.1:1")
+    assert processor.scorer is not None
+    template = processor.process([at(1, TROUBLE)]).column("template_id")[0].as_py()
+    processor.scorer.take_feedback({template: (-1, 2)})
+    lines = [at(2, TROUBLE), at(2, TROUBLE, source="udp://127.0.0.1:1"), at(2, TROUBLE)]
+    assert told(processor.process(lines)) == [(1, ["severity", "feedback"], 1)]
+
+
+def test_a_person_has_the_last_word(scorer: Scorer) -> None:
+    processor = warm(scorer)
+    assert processor.scorer is not None
+    common = ORDINARY[5]
+    batch = processor.process([at(1, TROUBLE, common)])
+    trouble, usual = batch.column("template_id").to_pylist()
+    processor.scorer.take_feedback({trouble: (-1, 1), usual: (-1, 2)})
+    batch = processor.process([at(100, TROUBLE, common, common, TROUBLE)])
+    assert told(batch) == [(1, ["feedback"], 1)]
+    processor.scorer.take_feedback({})
+    assert told(processor.process([at(200, common, TROUBLE)])) == [(1, ["severity"], 3)]
+
+
+def test_a_line_that_is_declared_another_thing_than_it_says(scorer: Scorer) -> None:
+    """Of a sender whose labels are otherwise as one would think."""
+    processor = Processor(Scorer(scorer.engine))
+    for _ in range(2):
+        processor.process([frames(*(b"<30>" + line for line in ORDINARY))])
+    found = told(processor.process([at(1, b"<30>" + TROUBLE)]))
+    assert [(line, count) for line, _, count in found] == [(0, 1)]
+    assert "severity mismatch" in found[0][1]
+
+    careless = Processor(Scorer(scorer.engine))
+    shouts = [
+        b"<30>Nov 21 10:00:00 h app%d: fatal error: disk %d is lost" % (i, i) for i in range(9)
+    ]
+    careless.process([frames(*(b"<30>" + line for line in ORDINARY), *shouts * 20)])
+    found = told(careless.process([at(1, b"<30>" + TROUBLE)]))
+    assert all("severity mismatch" not in reasons for _, reasons, _ in found)
+
+
+def test_a_template_that_comes_far_more_often_than_it_did(scorer: Scorer) -> None:
+    """However the lines are batched, the burst begins with the same line."""
+    usual = ORDINARY[30]
+    stream = [at(m, *ORDINARY[:20], usual, usual) for m in range(30)]
+    stream += [at(30 + i / 200, usual) for i in range(100)]
+    found = []
+    for size in (1, 7, 200):
+        processor = warm(scorer)
+        assert processor.scorer is not None
+        batches = [processor.process(stream[i : i + size]) for i in range(0, len(stream), size)]
+        table = pa.Table.from_batches(batches).unify_dictionaries()
+        found.append(told(table.combine_chunks().to_batches()[0]))
+        assert processor.scorer.surprise.sources.keys() == {"stdin"}
+    assert found[0] == found[1] == found[2]
+    bursts = [line for line, reasons, _ in found[0] if reasons == ["rate burst"]]
+    assert len(bursts) == 1
+    assert 30 * 22 + LEAST_LINES - 1 <= bursts[0] < len(table) - 1
+
+
+def test_what_learning_needs_is_kept_of_the_last_batch(scorer: Scorer) -> None:
+    processor = warm(scorer)
+    processor.process([frames(b"<11>" + TROUBLE, b"<11>" + TROUBLE, ORDINARY[0])])
+    found = processor.assessment
+    assert found is not None
+    assert found.declared.tolist() == [3, 3, -1]
+    assert found.first.tolist() == [True, False, False]
+    assert found.alert_count.tolist() == [1, 0, 0]
+    processor.process([frames(b"something that is new", TROUBLE)], overloaded=lambda: True)
+    assert processor.assessment is not None
+    assert processor.assessment.first.tolist() == [False, False], "it was not scored"
+
+
+def other_engine(scorer: Scorer) -> Engine:
+    """The model that ships, somewhat off."""
+    checkpoint = load_checkpoint(pretrained_path())
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for weight in checkpoint.model.parameters():
+            if weight.numel() > 1:
+                weight += 0.3 * weight.std() * torch.randn_like(weight)
+    return Engine(replace(checkpoint, version="other"), dtype="fp32")
+
+
+def test_p_values_keep_their_level_before_and_after_a_swap(scorer: Scorer) -> None:
+    """The share with p ≤ 0.01 of held-out lines of a stream that stays as it is."""
+    processor = Processor(Scorer(scorer.engine))
+    assert processor.scorer is not None
+    table = processor.scorer.table
+    draw = np.random.default_rng(0)
+    lines = [line for line in sample_log().split(b"\n") if line]
+    p = []
+    for batch in range(24):
+        if batch == 14:
+            engine = other_engine(scorer)
+            apps, texts = zip(*table.texts, strict=True)
+            scores = engine.encode(apps, texts, table.facility[: table.size].tolist())
+            used = slice(0, table.size)
+            before = table.latent[used].copy()
+            table.next_latent[used], table.next_surprise[used] = scores.latent, scores.surprise
+            table.next_likelihood[used] = softmax(scores.log_likelihood)
+            table.ready[used] = True
+            processor.scorer.adopt(engine)
+            assert np.abs(table.latent[used] - before).mean() > 0.05
+        some = [lines[i] for i in draw.integers(0, len(lines), 1000)]
+        p.append(np.array(processor.process([frames(*some)]).column("p_value")))
+    for held_out in (np.concatenate(p[4:14]), np.concatenate(p[14:])):
+        assert 0.005 <= (held_out <= 0.01).mean() <= 0.02
+        assert 0.04 <= (held_out <= 0.05).mean() <= 0.06
+
+
+def test_a_peer_that_lies_changes_nothing_for_its_neighbours(scorer: Scorer) -> None:
+    """One UDP socket, two hosts: 20,000 lines that call a failure debug, and the other host."""
+    failed = b"<27>1 - h app - - - array md0 failed, disk sdb is broken"
+    lie = b"<31>1 - h app - - - array md0 failed, disk sdb is broken"
+
+    def said(lies: int) -> tuple[int, float]:
+        processor = Processor(Scorer(scorer.engine))
+        mine = [failed, b"<30>1 - h app - - - array md0 is in sync"] * 20
+        processor.process([Frames("udp://x", 0, mine, ["192.0.2.1"] * len(mine))])
+        for _ in range(lies // 2000):
+            processor.process([Frames("udp://x", 1, [lie] * 2000, ["192.0.2.66"] * 2000)])
+        asked = [failed.replace(b"<27>", b"")]
+        batch = processor.process([Frames("udp://x", 2, asked, ["192.0.2.1"])])
+        return batch["predicted_severity"][0].as_py(), batch["severity_probability"][0].as_py()
+
+    assert said(20_000) == said(0)
+    assert said(20_000)[0] == 3

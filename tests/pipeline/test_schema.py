@@ -31,6 +31,7 @@ CONTRACT = (
     ("p_value", "float", True),
     ("anomaly", "bool", False),
     ("reasons", f"list<item: {LABEL}>", False),
+    ("alert_count", "uint32", True),
     ("scored", "bool", False),
     ("model_version", LABEL, False),
     ("errors", f"list<item: {LABEL}>", False),

@@ -61,6 +61,7 @@ def row(**cells: Any) -> pa.RecordBatch:
     given |= {
         "timestamp": None, "hostname": "web1", "app_name": "sshd", "procid": "7",
         "severity": None, "predicted_severity": 4, "anomaly": False, "reasons": [],
+        "alert_count": None,
         "scored": True, "message": "hello",
     } | cells  # fmt: skip
     return pa.RecordBatch.from_pylist([given], schema=make.schema)
@@ -84,6 +85,15 @@ def test_missing_names_are_dashes() -> None:
 def test_an_anomaly_and_its_reasons_are_marked() -> None:
     line = text(row(anomaly=True, reasons=["surprise", "rare"]), colour=False)
     assert line.endswith(b": warning  !surprise,rare! hello\n")
+
+
+def test_an_alert_says_how_many_lines_it_stands_for() -> None:
+    again = row(anomaly=True, reasons=["severity"], alert_count=4000)
+    assert text(again, colour=False).endswith(b": warning  !severity! (\xc3\x974000) hello\n")
+    first = row(anomaly=True, reasons=["severity"], alert_count=1)
+    assert text(first, colour=False).endswith(b": warning  !severity! hello\n")
+    assert json.loads(jsonl(again))["alert_count"] == 4000
+    assert json.loads(jsonl(row()))["alert_count"] is None
 
 
 def test_the_declared_severity_follows_where_it_differs() -> None:

@@ -99,3 +99,71 @@ def test_a_state_of_before_priors_were_kept_is_taken_up(scorer: Scorer, tmp_path
 
 def test_no_state_is_no_error(scorer: Scorer, tmp_path: Path) -> None:
     assert not load_state(tmp_path, Processor(Scorer(scorer.engine)))
+
+
+def test_everything_that_is_said_of_a_line_is_the_same_to_the_bit(
+    scorer: Scorer, tmp_path: Path
+) -> None:
+    """After a restart: surprise, p-values, alerts with their counts, and what is a burst."""
+    half = len(LINES) // 2
+    minute = 60_000_000
+
+    def stream(lines: list[bytes], start: int) -> list[Frames]:
+        return [
+            Frames("stdin", 1_700_000_000_000_000 + (start + i) * minute // 2, [line])
+            for i, line in enumerate(lines)
+        ]
+
+    through, before, after = (Processor(Scorer(scorer.engine)) for _ in range(3))
+    labelled = [b"<%d>" % (24 + i % 8) + line for i, line in enumerate(LINES)]
+    start, rest = stream(labelled[:half], 0), stream(labelled[half:], half)
+    through.process(start)
+    before.process(start)
+    save_state(tmp_path, before)
+    assert load_state(tmp_path, after)
+    expected, found = through.process(rest), after.process(rest)
+    for name in ("surprise", "p_value", "anomaly", "reasons", "alert_count"):
+        assert found.column(name).to_pylist() == expected.column(name).to_pylist(), name
+    counts = set(expected.column("alert_count").to_pylist())
+    assert len(counts) > 2, "some alert more than once"
+
+
+def test_a_state_of_schema_1_is_taken_up(scorer: Scorer, tmp_path: Path) -> None:
+    """Of its sources the counts and latents are kept, and p-values go on at once."""
+    processor = Processor(Scorer(scorer.engine))
+    processor.process(frames(LINES * 2))
+    save_state(tmp_path, processor)
+    with np.load(tmp_path / FILE) as kept:
+        newer = {name: kept[name] for name in kept.files}
+    older = {
+        name: column
+        for name, column in newer.items()
+        if not name.startswith("source") and name not in ("discoveries", "mismatch")
+    }
+    older |= {
+        "schema": np.array(1),
+        "surprise_sources": newer["sources"],
+        "surprise_templates": newer["source_past_ids_lengths"],
+        "surprise_rates": newer["source_news"].reshape(-1, 2),
+        "surprise_window_lengths": np.array([1]),
+        "surprise_windows": np.ones(1, np.float32),
+    }
+    for name in ("ids", "counts", "latents", "placed"):
+        older[f"surprise_{name}"] = newer[f"source_past_{name}"]
+    np.savez(tmp_path / FILE, **older)
+    after = Processor(Scorer(scorer.engine))
+    assert load_state(tmp_path, after)
+    p = np.array(after.process(frames(LINES)).column("p_value"))
+    assert (p < 1).all()
+    assert 0.4 < (p <= 0.5).mean() < 0.6
+
+
+def test_a_state_of_a_schema_to_come_is_refused(scorer: Scorer, tmp_path: Path) -> None:
+    processor = Processor(Scorer(scorer.engine))
+    processor.process(frames(LINES[:100]))
+    save_state(tmp_path, processor)
+    with np.load(tmp_path / FILE) as kept:
+        newer = {name: kept[name] for name in kept.files} | {"schema": np.array(3)}
+    np.savez(tmp_path / FILE, **newer)
+    with pytest.raises(StateError, match="schema 3"):
+        load_state(tmp_path, Processor(Scorer(scorer.engine)))

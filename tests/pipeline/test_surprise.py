@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import past as past_module
-from pipeline.past import BASE_WEIGHT, GUESS_LINES, HALF_LIFE_LINES, MOST_NEWS, Past
-from pipeline.surprise import MAX_SOURCES, WINDOW_LINES, Source, Surprise, width_of
+from pipeline.news import GUESS_LINES, HALF_LIFE_LINES, MOST_NEWS
+from pipeline.past import BASE_WEIGHT, Past
+from pipeline.sources import Source
+from pipeline.surprise import MAX_SOURCES, Surprise, width_of
 from pipeline.templates import TemplateTable
 
 TEMPLATES, DIM = 24, 3
@@ -74,7 +76,7 @@ streams = st.lists(st.integers(0, TEMPLATES - 1), min_size=1, max_size=120)
 def test_it_says_what_the_formula_says_line_by_line(stream: list[int], batch: int) -> None:
     table, past = table_of(), Past(DIM, 0.4)
     found = [
-        past.observe(rows_of(*stream[start : start + batch]), table)
+        past.observe(rows_of(*stream[start : start + batch]), table).nats
         for start in range(0, len(stream), batch)
     ]
     assert np.concatenate(found) == pytest.approx(by_hand(stream, table, 0.4), abs=1e-3)
@@ -86,7 +88,9 @@ def test_long_streams_are_exact_enough() -> None:
     draw = np.random.default_rng(1)
     stream = np.minimum(draw.geometric(0.3, 4000) - 1, TEMPLATES - 1)
     stream[[1500, 3000]] = TEMPLATES - 1
-    found = np.concatenate([past.observe(rows_of(*part), table) for part in stream.reshape(-1, 8)])
+    found = np.concatenate(
+        [past.observe(rows_of(*part), table).nats for part in stream.reshape(-1, 8)]
+    )
     exact = np.array(by_hand(stream.tolist(), table, 0.4))
     assert np.abs(found - exact).max() < 0.05
     assert found[[1500, 3000]] == pytest.approx(exact[[1500, 3000]], abs=1e-3)
@@ -105,7 +109,7 @@ def test_the_density_integrates_to_one() -> None:
 
     def next_line(row: int) -> float:
         fresh = Surprise([1.0], dim)
-        fresh.sources["s"] = Source(Past(dim, width))
+        fresh.sources["s"] = Source("s", Past(dim, width))
         fresh.sources["s"].past.observe(rows_of(0, 1, 1, 2, 3, 1, 0, 4), table)
         return float(fresh.observe([("s", 1)], rows_of(row), table).nats[0])
 
@@ -117,7 +121,7 @@ def test_the_density_integrates_to_one() -> None:
 
 
 def test_a_line_that_is_repeated_surprises_less_and_less() -> None:
-    nats = Past(DIM, 0.4).observe(rows_of(0, 1, 2, *([3] * 50)), table_of())[3:]
+    nats = Past(DIM, 0.4).observe(rows_of(0, 1, 2, *([3] * 50)), table_of()).nats[3:]
     assert (np.diff(nats) < 0).all()
 
 
@@ -127,8 +131,8 @@ def test_what_was_never_said_surprises_more_than_what_was() -> None:
     table.surprise[TEMPLATES - 1] = standard_normal(table.latent[-1:])[0]
     past = Past(DIM, 0.4)
     stream = np.random.default_rng(0).integers(0, TEMPLATES - 2, 500).astype(np.int32)
-    seen = past.observe(stream, table)[200:]
-    far = past.observe(rows_of(TEMPLATES - 1), table)
+    seen = past.observe(stream, table).nats[200:]
+    far = past.observe(rows_of(TEMPLATES - 1), table).nats
     assert far[0] > seen.max()
 
 
@@ -141,14 +145,14 @@ def test_a_neighbour_of_what_was_said_surprises_less() -> None:
     near, far = Past(DIM, 0.4), Past(DIM, 0.4)
     near.observe(common, table)
     far.observe(common, table)
-    assert near.observe(rows_of(20), table)[0] < far.observe(rows_of(21), table)[0] - 1
+    assert near.observe(rows_of(20), table).nats[0] < far.observe(rows_of(21), table).nats[0] - 1
 
 
 def test_in_a_burst_of_news_the_next_news_are_less_of_a_surprise() -> None:
     table = table_of()
     table.latent[:] = table.latent[0]
     table.surprise[:] = 4.0
-    nats = Past(DIM, 0.4).observe(rows_of(*([0] * 200), *range(1, 12)), table)[200:]
+    nats = Past(DIM, 0.4).observe(rows_of(*([0] * 200), *range(1, 12)), table).nats[200:]
     assert nats[0] > nats[3] > nats[8]
 
 
@@ -179,7 +183,7 @@ def test_rows_may_move() -> None:
     table.keep(np.array([2, 3]))
     table.size = 3
     table.template_id[2], table.surprise[2] = 99, 4.0
-    seen, other, new = past.observe(rows_of(0, 1, 2), table)
+    seen, other, new = past.observe(rows_of(0, 1, 2), table).nats
     assert seen < min(other, new)
     assert past.counts.tolist() == [1, 1, 4, 2, 1]
 
@@ -190,8 +194,9 @@ def test_any_number_of_templates_and_sources_fits() -> None:
     past = Past(DIM, 0.4, max_templates=64)
     for start in range(0, many, 50):
         batch = np.repeat(np.arange(start, start + 50, dtype=np.int32), 2)
+        past.make_room()
         past.observe(np.concatenate([rows_of(0, 0), batch]), table)
-        assert len(past.ids) == len(past.latents) == len(past.counts) <= 64
+        assert len(past.ids) == len(past.latents) == len(past.counts) <= 64 + 50
     assert past.ids[0] == table.template_id[0], "what is in use stays"
     surprise = Surprise(table.surprise, DIM)
     for n in range(3 * MAX_SOURCES):
@@ -202,8 +207,49 @@ def test_any_number_of_templates_and_sources_fits() -> None:
 def test_more_new_templates_at_once_than_are_compared_at_once() -> None:
     many = 2 * past_module._CHUNK + 7
     table, past = table_of(many), Past(DIM, 0.4)
-    found = past.observe(np.arange(many, dtype=np.int32), table)
+    found = past.observe(np.arange(many, dtype=np.int32), table).nats
     assert found == pytest.approx(by_hand(list(range(many)), table, 0.4), abs=1e-3)
+
+
+def alone(past: Past, row: int, table: TemplateTable, others: list[int]) -> float:
+    """−log density of a template by the others, were it new, with nothing clever."""
+    log_height = -0.5 * table.latent.shape[1] * np.log(2 * np.pi * past.width**2)
+    density = BASE_WEIGHT * np.exp(-float(table.surprise[row]))
+    for other in others:
+        apart = table.latent[row].astype(float) - table.latent[other]
+        density += np.exp(log_height - (apart @ apart) / (2 * past.width**2))
+    return float(-np.log(density / (len(others) + BASE_WEIGHT)))
+
+
+def strangeness_by_hand(past: Past, table: TemplateTable) -> list[float]:
+    rows = [table.template_id.tolist().index(template) for template in past.ids.tolist()]
+    return [
+        alone(past, row, table, [o for o in rows if o != row]) if count == 1 else np.nan
+        for row, count in zip(rows, past.counts.tolist(), strict=True)
+    ]
+
+
+@settings(deadline=None, max_examples=40)
+@given(streams, st.integers(1, 40))
+def test_each_template_that_came_once_is_judged_by_all_the_others(
+    stream: list[int], batch: int
+) -> None:
+    table, past = table_of(), Past(DIM, 0.4)
+    for start in range(0, len(stream), batch):
+        past.observe(rows_of(*stream[start : start + batch]), table)
+    expected = strangeness_by_hand(past, table)
+    assert past.strangeness() == pytest.approx(expected, abs=1e-3, nan_ok=True)
+    past.near[:] = np.nan
+    assert past.strangeness() == pytest.approx(expected, abs=1e-3, nan_ok=True)
+
+
+def test_what_costs_too_much_is_found_out_in_the_course_of_time() -> None:
+    table, past = table_of(500), Past(DIM, 0.4)
+    past.observe(np.arange(500, dtype=np.int32), table)
+    past.near[:] = np.nan
+    known = [np.isfinite(past.strangeness(kernels=100 * 500)).sum() for _ in range(6)]
+    assert known == [100, 200, 300, 400, 500, 500]
+    assert past.strangeness() == pytest.approx(strangeness_by_hand(past, table), abs=1e-3)
 
 
 @settings(deadline=None, max_examples=30)
@@ -215,56 +261,150 @@ def test_a_restart_changes_nothing(before: list[int], after: list[int]) -> None:
     second.restore(first.kept())
     assert list(second.sources) == ["a", "b"]
     lines = [("b", 1), ("a", len(after))]
-    one, two = (s.observe(lines, rows_of(0, *after), table) for s in (first, second))
-    assert one.nats == pytest.approx(two.nats)
-    assert one.p_value == pytest.approx(two.p_value, rel=0.1)
+    for _ in range(3):
+        one, two = (s.observe(lines, rows_of(0, *after), table) for s in (first, second))
+        assert np.array_equal(one.nats, two.nats)
+        assert np.array_equal(one.p_value, two.p_value)
 
 
-def test_of_another_model_the_counts_stay_and_the_neighbours_go() -> None:
-    table, changed, restored = table_of(), *(Surprise(table_of().surprise, DIM) for _ in "ab")
-    batch = rows_of(*range(12), *([0] * 40))
-    changed.observe([("a", len(batch))], batch, table)
-    restored.restore(changed.kept(), same_model=False)
-    changed.change_model(table.surprise)
+def drawn(lines: int, seed: int, templates: int = TEMPLATES) -> npt.NDArray[np.int32]:
+    """A stream of a few common and many rare templates."""
+    draw = np.random.default_rng(seed)
+    frequency = draw.dirichlet(np.full(templates, 0.2))
+    return draw.choice(templates, lines, p=frequency).astype(np.int32)
+
+
+def test_batches_do_not_matter() -> None:
+    table, stream = table_of(400), drawn(6000, 0, 400)
+    found = []
+    for size in (37, 1000, 6000):
+        surprise = Surprise(table.surprise, DIM)
+        parts = [
+            surprise.observe([("a", len(part))], part, table).p_value
+            for part in np.split(stream, range(size, len(stream), size))
+        ]
+        found.append(np.concatenate(parts))
+    for other in found[1:]:
+        assert (np.abs(found[0] - other) < 1e-6).mean() > 0.99
+        assert np.abs(found[0] - other).max() < 0.02
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_p_values_keep_their_level_before_and_after_the_model_changes(seed: int) -> None:
+    table, surprise = table_of(2000, seed=seed), Surprise(table_of().surprise, DIM)
+    stream = drawn(24_000, seed, 2000)
+    other = table_of(2000, seed=seed + 50)
+    before, after = [], []
+    for start in range(0, len(stream), 500):
+        if start == 12_000:
+            surprise.change_model(3 * other.surprise, other)
+            table = other
+        rows = stream[start : start + 500]
+        p = surprise.observe([("a", 500)], rows, table).p_value
+        (before if start < 12_000 else after).append(p)
+    for held_out in (np.concatenate(before)[2000:], np.concatenate(after)):
+        assert 0.005 <= (held_out <= 0.01).mean() <= 0.02
+        assert 0.08 <= (held_out <= 0.1).mean() <= 0.12
+
+
+def test_after_a_change_the_past_is_what_the_new_model_would_have_made_of_it() -> None:
+    """Every later p-value is that of a source that never had another model."""
+    old, new = table_of(800), table_of(800, seed=9)
+    stream = drawn(9000, 3, 800)
+    changed, always = Surprise(old.surprise, DIM), Surprise(2 * new.surprise, DIM)
+    changed.observe([("a", 5000), ("b", 1000)], stream[:6000], old)
+    always.observe([("a", 5000), ("b", 1000)], stream[:6000], new)
+    changed.change_model(2 * new.surprise, new)
+    one, two = (
+        s.observe([("a", 2000), ("b", 1000)], stream[6000:], new) for s in (changed, always)
+    )
+    assert one.nats == pytest.approx(two.nats, abs=1e-3)
+    assert (np.abs(one.p_value - two.p_value) < 1e-6).mean() > 0.98
+
+
+def test_of_another_model_the_latents_are_those_of_the_table_at_once() -> None:
+    table, surprise = table_of(), Surprise(table_of().surprise, DIM)
+    surprise.observe([("a", 12)], rows_of(*range(12)), table)
     other = table_of(seed=7)
-    for surprise in (changed, restored):
-        assert not surprise.sources["a"].past.placed.any()
-        seen, rare, new = surprise.observe([("a", 3)], rows_of(0, 5, 20), other).nats
-        assert seen < min(rare, new)
-        assert surprise.sources["a"].past.placed.sum() == 3
-        assert np.array_equal(surprise.sources["a"].past.latents[0], other.latent[0])
+    other.keep(np.arange(11, 2, -1))  # rows have moved, and three have gone
+    surprise.change_model(other.surprise[:9], other)
+    past = surprise.sources["a"].past
+    assert past.placed.tolist() == [False] * 3 + [True] * 9
+    assert np.array_equal(past.latents[3:], other.latent[:9][::-1])
+    whole = table_of(seed=7)
+    surprise.observe([("a", 3)], rows_of(0, 1, 20), whole)
+    assert past.placed.tolist() == [True, True, False] + [True] * 10
+
+
+def test_of_another_model_s_state_the_counts_stay() -> None:
+    table, first, second = table_of(), *(Surprise(table_of().surprise, DIM) for _ in "ab")
+    first.observe([("a", 3000)], drawn(3000, 5), table)
+    second.restore(first.kept(), same_model=False)
+    past = second.sources["a"].past
+    assert not past.placed.any()
+    assert np.array_equal(past.counts, first.sources["a"].past.counts)
+    p = second.observe([("a", 3000)], drawn(3000, 5), table_of(seed=7)).p_value
+    assert 0.002 <= (p <= 0.01).mean() <= 0.02, "and the p-values go on"
+
+
+def older(surprise: Surprise) -> dict[str, npt.NDArray[np.generic]]:
+    """What a state of schema 1 holds."""
+    pasts = [source.past for source in surprise.sources.values()]
+    return {
+        "surprise_sources": np.frombuffer("\0".join(surprise.sources).encode(), np.uint8),
+        "surprise_templates": np.array([len(p.ids) for p in pasts], np.int64),
+        "surprise_rates": np.array([(p.news.news, p.news.weight) for p in pasts]).reshape(-1, 2),
+        "surprise_ids": np.concatenate([p.ids for p in pasts]),
+        "surprise_counts": np.concatenate([p.counts for p in pasts]),
+        "surprise_latents": np.concatenate([p.latents for p in pasts]),
+        "surprise_placed": np.concatenate([p.placed for p in pasts]),
+        "surprise_window_lengths": np.array([2 for _ in pasts], np.int64),
+        "surprise_windows": np.array([1.0, 2.0] * len(pasts), np.float32),
+    }
+
+
+@pytest.mark.parametrize("same_model", [True, False])
+def test_an_older_state_is_read_and_its_p_values_go_on(same_model: bool) -> None:
+    table, first, second = table_of(500), *(Surprise(table_of().surprise, DIM) for _ in "ab")
+    stream = drawn(16_000, 6, 500)
+    first.observe([("a", 8000), ("b", 100)], stream[:8100], table)
+    second.restore(older(first), same_model=same_model)
+    assert list(second.sources) == ["a", "b"]
+    p = second.observe([("a", 7900)], stream[8100:], table).p_value
+    assert 0.005 <= (p <= 0.01).mean() <= 0.02
 
 
 @pytest.mark.parametrize(
-    "part", ["surprise_ids", "surprise_templates", "surprise_rates", "surprise_windows"]
+    "part",
+    ["source_past_ids", "source_past_latents", "source_news", "source_calibration_weights"],
 )
 def test_a_state_that_is_not_whole_is_refused(part: str) -> None:
     table, surprise = table_of(), Surprise(table_of().surprise, DIM)
-    surprise.observe([("a", 3)], rows_of(0, 1, 2), table)
+    surprise.observe([("a", 100)], rows_of(*([0, 1, 2, 2] * 25)), table)
     kept = surprise.kept()
     with pytest.raises(ValueError, match="lengths"):
         surprise.restore(kept | {part: kept[part][:0]})
-    assert surprise.sources["a"].past.counts.tolist() == [1, 1, 1], "and nothing is changed"
+    with pytest.raises(KeyError):
+        surprise.restore({name: x for name, x in kept.items() if name != f"{part}_lengths"})
+    assert surprise.sources["a"].past.counts.tolist() == [25, 25, 50], "and nothing is changed"
 
 
-def test_p_values_are_ranks_among_what_the_source_gave_before() -> None:
-    """Uniform or larger while the stream stays as it is; small for what is out of it."""
-    source = Source(Past(DIM, 0.4))
-    draw = np.random.default_rng(0)
-    source.p_values(draw.normal(size=2 * WINDOW_LINES).astype(np.float32))
-    p = source.p_values(draw.normal(size=20_000).astype(np.float32))
-    for level in (0.5, 0.1, 0.01):
-        assert 0.7 * level < (p <= level).mean() < 1.15 * level
-    assert source.p_values(np.array([9.0], np.float32))[0] == pytest.approx(1 / (WINDOW_LINES + 1))
-    assert source.p_values(np.array([-9.0], np.float32))[0] == 1
+def test_an_empty_state_is_one() -> None:
+    surprise = Surprise([1.0], DIM)
+    surprise.restore(Surprise([1.0], DIM).kept())
+    assert surprise.sources == {}
 
 
-def test_the_first_lines_are_judged_by_those_before_them() -> None:
-    nats = np.random.default_rng(0).normal(size=5000).astype(np.float32)
-    nats[4000] = 50.0
-    whole = Source(Past(DIM, 0.4)).p_values(nats)
-    assert (whole[:64] == 1).all(), "nothing to compare with"
-    assert whole[4000] < 0.001
+def test_a_burst_is_told_of_the_line_that_it_begins_with() -> None:
+    table, surprise = table_of(), Surprise(table_of().surprise, DIM)
+    minute = 60_000_000
+    for n in range(30):
+        times = np.full(4, 1_700_000_000_000_000 + n * minute)
+        assert not surprise.observe([("a", 4)], rows_of(0, 1, 2, 1), table, times).burst.any()
+    times = np.full(60, 1_700_000_000_000_000 + 30 * minute)
+    rows = rows_of(*([0] * 10), *([3, 1] * 25))
+    found = surprise.observe([("b", 10), ("a", 50)], rows, table, times).burst
+    assert np.flatnonzero(found).tolist() == [10 + 2 * 20 - 1]
 
 
 def test_the_width_is_that_of_a_gaussian_of_the_same_entropy() -> None:

@@ -1,0 +1,192 @@
+"""The models that the learner has published: each a checkpoint in a folder of its own.
+
+    DIR/snapshots/history.jsonl        what became of each candidate, one row each
+    DIR/snapshots/<digest>/raccoon/    a checkpoint
+    DIR/snapshots/current              a symbolic link to the folder in use
+
+A reader sees the old model or the new one, never a part: the folder is complete on the disk before
+the link is exchanged.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+if TYPE_CHECKING:
+    from models.checkpoint import Checkpoint
+
+FOLDER, CURRENT, HISTORY = "snapshots", "current", "history.jsonl"
+CHECKPOINT = "raccoon"
+KEPT = 5
+"""Snapshots kept beside the one in use."""
+MOST_ROWS = 10_000
+"""Rows of the history that are read."""
+
+Action = Literal["published", "rejected", "failed", "rolled back"]
+
+
+class Row(msgspec.Struct, omit_defaults=True):
+    """What became of one candidate."""
+
+    at: str
+    """UTC, ISO 8601."""
+    action: Action
+    version: str
+    """Of the model in use after it."""
+    base: str = ""
+    """The version that the learner began with."""
+    why: str = ""
+    updates: int = 0
+    """Steps since the model before it."""
+    held_out: int = 0
+    """Templates that the gate measured on."""
+    accuracy: float | None = None
+    accuracy_before: float | None = None
+    log_loss: float | None = None
+    log_loss_before: float | None = None
+
+
+class SnapshotError(OSError):
+    """A snapshot that is not there; one line."""
+
+
+def now() -> str:
+    """UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+class Snapshots:
+    """The snapshots of one state directory."""
+
+    def __init__(self, state_dir: Path, *, keep: int = KEPT) -> None:
+        self.folder = state_dir / FOLDER
+        self._keep = keep
+
+    def current(self) -> Path | None:
+        """The folder of the checkpoint in use; None where the learner has published none."""
+        path = self.folder / CURRENT / CHECKPOINT
+        return path.resolve() if (path / "config.json").exists() else None
+
+    def current_of(self, base: str) -> Path | None:
+        """As `current`, where that was learnt from the model of this version."""
+        path = self.current()
+        if path is None:
+            return None
+        version = f"{CHECKPOINT}-{path.parent.name}"
+        of = [row.base for row in self.history() if row.version == version and row.base]
+        return path if not of or of[-1] == base else None
+
+    def publish(self, checkpoint: Checkpoint) -> tuple[str, Path]:
+        """Store a checkpoint and make it current; its version and its folder.
+
+        Raises OSError where the disk takes it not; the one before then stays.
+        """
+        from models.checkpoint import load_checkpoint, save_checkpoint
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        fresh = self.folder / f".new.{os.getpid()}"
+        shutil.rmtree(fresh, ignore_errors=True)
+        try:
+            save_checkpoint(fresh / CHECKPOINT, checkpoint)
+            _sync(fresh / CHECKPOINT)
+            version = load_checkpoint(fresh / CHECKPOINT).version
+            home = self.folder / version.rpartition("-")[2]
+            if home.exists():
+                shutil.rmtree(fresh)
+                os.utime(home)
+            else:
+                fresh.rename(home)
+            self._point_to(home.name)
+        except BaseException:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise
+        self._prune(home.name)
+        return version, home / CHECKPOINT
+
+    def roll_back(self, version: str | None = None) -> Path:
+        """Make an older snapshot current: of this version, else the one before the current one.
+
+        Raises SnapshotError where there is none.
+        """
+        kept = self.kept()
+        current = self.current()
+        name = None if current is None else current.parent.name
+        if version is not None:
+            wanted = [n for n in kept if n == version.rpartition("-")[2]]
+            if not wanted:
+                known = ", ".join(f"{CHECKPOINT}-{n}" for n in kept) or "none"
+                raise SnapshotError(f"{version}: no such snapshot here; kept are {known}")
+        else:
+            at = kept.index(name) if name in kept else len(kept)
+            wanted = kept[:at]
+            if not wanted:
+                raise SnapshotError(
+                    f"{self.folder}: no snapshot is older than the one in use; without "
+                    "snapshots the model that ships is used: `--to base` goes back to it"
+                )
+        self._point_to(wanted[-1])
+        return self.folder / wanted[-1] / CHECKPOINT
+
+    def forget_current(self) -> None:
+        """Back to the model that the program starts with."""
+        (self.folder / CURRENT).unlink(missing_ok=True)
+
+    def kept(self) -> list[str]:
+        """Names of the snapshots that are there, oldest first."""
+        if not self.folder.is_dir():
+            return []
+        found = [
+            path
+            for path in self.folder.iterdir()
+            if not path.name.startswith(".") and not path.is_symlink() and path.is_dir()
+        ]
+        return [path.name for path in sorted(found, key=lambda p: (p.stat().st_mtime_ns, p.name))]
+
+    def record(self, row: Row) -> None:
+        """Add a row to the history; raises OSError."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / HISTORY).open("ab") as file:
+            file.write(msgspec.json.encode(row) + b"\n")
+
+    def history(self) -> list[Row]:
+        """The rows, oldest first; what is no row (a line cut short by a kill) is passed over."""
+        path = self.folder / HISTORY
+        if not path.exists():
+            return []
+        rows = []
+        for line in path.read_bytes().splitlines()[-MOST_ROWS:]:
+            try:
+                rows.append(msgspec.json.decode(line, type=Row))
+            except msgspec.DecodeError:
+                continue
+        return rows
+
+    def _point_to(self, name: str) -> None:
+        fresh = self.folder / f".current.{os.getpid()}"
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(name)
+        fresh.replace(self.folder / CURRENT)
+        _sync(self.folder)
+
+    def _prune(self, current: str) -> None:
+        kept = [name for name in self.kept() if name != current]
+        for name in kept[: max(0, len(kept) - self._keep)]:
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        for stray in self.folder.glob(".new.*"):
+            if time.time() - stray.stat().st_mtime > 3600:  # another process may be writing it
+                shutil.rmtree(stray, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
