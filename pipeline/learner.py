@@ -20,6 +20,7 @@ from types import FrameType
 
 import msgspec
 
+from models.errors import CheckpointError
 from pipeline.lessons import (
     Begin,
     Boost,
@@ -165,14 +166,17 @@ class Learner:
                     self._judged = 0
 
     def _begin(self, model: Path, replay: object) -> None:
-        from models.replay import Replay
-
         from models.checkpoint import load_checkpoint
         from models.continual import Learning
+        from models.replay import Replay
         from pipeline.classroom import Classroom
 
         assert isinstance(replay, Replay)
-        checkpoint = load_checkpoint(model)
+        try:
+            checkpoint = load_checkpoint(model)
+        except CheckpointError as error:
+            self._say(f"{error}; it begins with the model of the program's start")
+            checkpoint = load_checkpoint(Path(self.options.model))
         self._version = checkpoint.version
         learning = Learning(checkpoint, rate=self.options.rate, seed=self.options.seed)
         self.classroom = Classroom(learning, replay)
@@ -219,7 +223,6 @@ class Learner:
 
     def _load_buffer(self) -> object:
         from models.replay import Replay
-
         from pipeline.replay_file import ReplayFileError, load_buffer
 
         bounds = {"max_entries": self.options.entries, "max_bytes": self.options.buffer_bytes}

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 WIDTH = 0.35
 """The kernel's, in standard deviations of the remembered latents."""
-WEIGHT = 4.0
+WEIGHT = 8.0
 """Labels of the model's answer's weight that a neighbour at no distance counts for."""
 OTHER_PROGRAM = 0.2
 _CHUNK = 128

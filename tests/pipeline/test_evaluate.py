@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from models.training.evaluate import System
-from pipeline.evaluate_logs import LABELS, mean_of_logs, tracked_prior
+from pipeline.evaluate_logs import LABELS, mean_of_logs, remembered, tracked_prior
 from pipeline.evaluate_report import table
 from pipeline.labelled_lines import LabelledLines
 from tests.support import ROOT
@@ -111,6 +111,7 @@ def test_logs_cold_and_with_labels_heard(everything: Everything) -> None:
     assert set(model) == {"corpus", "uniform", "emission", "labelled", "remembered"}
     assert (model["emission"]["rows"], model["labelled"]["rows"]) == (300, 100)
     assert model["labelled"]["accuracy"] > 0.9  # the component tells
+    assert (model["remembered"]["rows"], model["remembered"]["accuracy"]) == (100, 1)
     assert "labelled" not in raw["systems"]["model"]["priors"]  # 60 lines: no label was enough
     half = app["second_half"]
     assert list(half) == ["model", "model_tracked", "majority", "lookup"]
@@ -194,6 +195,21 @@ def test_the_tracked_prior_knows_the_programs_and_no_label_after_the_first() -> 
     assert (prior == again).all()
     cold = tracked_prior(nothing, labelled(severity, apps), 0, emission)
     assert cold == pytest.approx(1 / 8)
+
+
+def test_what_is_remembered_is_of_templates_that_were_heard_and_of_the_first_labels() -> None:
+    words = ["lamp", "tree", "node", "path", "user", "link", "disk", "port", "fan", "door"]
+    heard, after = [f"heard {words[i % 10]}" for i in range(LABELS)], ["unheard", "heard tree"]
+    severity = [3 + i % 10 % 2 for i in range(LABELS)] + [7, 7]
+    log = LabelledLines("x", heard + after, ["a"] * 202, [-1] * 202, severity, 0)
+    likelihood = np.zeros((202, 8))
+    likelihood[:, 6] = 2  # the model takes all for info
+    model, prior = System(likelihood, {}), np.full((202, 8), 1 / 8)
+    found = np.exp(remembered(model, log, LABELS, prior))
+    assert found.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert found[:LABELS].argmax(axis=1).tolist() == severity[:LABELS]
+    assert found[LABELS] == pytest.approx(np.exp(likelihood[0]) / np.exp(likelihood[0]).sum())
+    assert found[LABELS + 1].argmax() == 4, "its own label was no part of the first"
 
 
 def test_means_leave_out_what_a_log_cannot_have() -> None:

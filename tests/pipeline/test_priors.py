@@ -36,8 +36,10 @@ def table(likelihood: npt.NDArray[np.float64] | None = None) -> TemplateTable:
     """Templates of random likelihoods, of APPS programs in turn, as the scorer leaves them."""
     if likelihood is None:
         likelihood = np.random.default_rng(0).dirichlet(np.ones(8), TEMPLATES)
-    found = TemplateTable(len(likelihood), 1)
+    found = TemplateTable(len(likelihood), 3)
     found.size = len(likelihood)
+    found.template_id[:] = np.arange(1, len(likelihood) + 1)
+    found.latent[:] = np.random.default_rng(1).normal(size=found.latent.shape)
     found.likelihood[:] = likelihood
     found.app[:] = np.arange(len(likelihood)) % APPS
     emitted = posterior(found.likelihood, EMITTED.astype(np.float32))
@@ -213,6 +215,24 @@ def test_no_line_is_judged_by_its_own_label_or_a_later_one(
     one = batch(PriorTracker(EMITTED), table(), rows, declared)
     other = batch(PriorTracker(EMITTED), table(), rows, declared[:at] + others)
     np.testing.assert_array_equal(one.probability[: at + 1], other.probability[: at + 1])
+
+
+def test_a_templates_own_labels_are_kept_too() -> None:
+    """And those of its neighbours: what was said of others is known after a restart as well."""
+    through, templates = PriorTracker(EMITTED), table()
+    rows = np.random.default_rng(6).integers(0, TEMPLATES, 600)
+    declared = np.where(rows % 3, templates.likelihood[rows].argmin(axis=1), -1)
+    batch(through, templates, rows.tolist(), declared.tolist())
+    every = list(range(TEMPLATES))
+    restarted = PriorTracker(EMITTED)
+    restarted.restore(through.kept())
+    expected = batch(through, templates, every, -1)
+    labelled = np.arange(TEMPLATES) % 3 > 0
+    np.testing.assert_array_equal(
+        expected.severity[labelled], templates.likelihood.argmin(axis=1)[labelled]
+    )
+    found = batch(restarted, table(), every, -1)
+    np.testing.assert_allclose(found.probability, expected.probability, rtol=1e-4, atol=1e-6)
 
 
 def test_lines_without_a_template_are_passed_over() -> None:
