@@ -108,6 +108,8 @@ class Tutor:
         self._say = say
         self._process: subprocess.Popen[bytes] | None = None
         self._end: socket.socket | None = None
+        self._heard = False
+        """Whether the learner of now has said anything: it may have something to save then."""
         self._wait_s = FIRST_WAIT_S
         self._started_s = 0.0
         self._due_s = 0.0
@@ -139,7 +141,7 @@ class Tutor:
             return
         finally:
             theirs.close()
-        self._end = ours
+        self._end, self._heard = ours, False
 
     def poll(self) -> list[FromLearner]:
         """What the learner has said since the last time; starts it anew where it has died."""
@@ -158,6 +160,7 @@ class Tutor:
                 self._wait_s = FIRST_WAIT_S
             self._say(f"the learner has ended ({how}); started again in {self._wait_s:.0f} s")
             self._back_off()
+        self._heard = self._heard or bool(said)
         return said or []
 
     def teach(self, source: str, labels: Labels, table: TemplateTable) -> None:
@@ -196,7 +199,7 @@ class Tutor:
             self._end.close()
         if self._process is not None:
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(STOP_S)
+                self._process.wait(STOP_S if self._heard else 0.0)
             if self._process.poll() is None:
                 self._process.kill()
                 self._process.wait()
