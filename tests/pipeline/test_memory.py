@@ -307,6 +307,14 @@ def test_another_models_latents_are_no_measure() -> None:
     fresh = Memory()
     observe(fresh, templates, list(range(20)), [ERR] * 10 + [INFO] * 10)
     expected = blend(fresh, templates, list(range(TEMPLATES)))
+    templates.size = 5
+    memory.change_model(templates)
+    few = Memory()
+    observe(few, templates, list(range(5)), ERR)
+    np.testing.assert_allclose(
+        blend(memory, templates, [30]), blend(few, templates, [30]), rtol=1e-5
+    )
+    templates.size = TEMPLATES
     memory.change_model(templates)
     np.testing.assert_allclose(blend(memory, templates, range(TEMPLATES)), expected, rtol=1e-5)
     restarted.observe(np.arange(20), np.full(20, NOTICE, np.int16), templates)
@@ -389,6 +397,24 @@ def test_a_program_that_is_not_believed_is_as_if_it_declared_nothing() -> None:
     expected = batch(PriorTracker(EMITTED), untouched, rows.tolist(), without.tolist())
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_what_a_person_says_counts_from_the_next_line_on() -> None:
+    scorer = Scorer(engine())
+
+    def next_line(text: bytes) -> int:
+        (row,) = scorer.resolve([b"app"], [text]).rows
+        found = predict(scorer.table, scorer.priors, [("udp", 1)], np.array([row]), np.array([-1]))
+        return int(found.severity[0])
+
+    before = next_line(b"cache rebuilt")
+    said = CRIT if before != CRIT else ERR
+    ids = [template_id("app", text) for text in ("cache rebuilt", "cache dropped")]
+    scorer.take_feedback(dict.fromkeys(ids, (said, 0)))
+    assert next_line(b"cache rebuilt") == said
+    assert next_line(b"cache dropped") == said
+    scorer.take_feedback({})
+    assert next_line(b"cache rebuilt") == before
 
 
 @pytest.mark.parametrize("labelled", [False, True])
