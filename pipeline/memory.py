@@ -121,6 +121,7 @@ class Memory:
             probability[at] = (counts[at] + weight * probability[at]) / (total[at, None] + weight)
         new = np.flatnonzero(total == 0)
         if len(new):
+            self._fit(table.latent.shape[1])
             known = self._placed & self._counts.any(axis=1)
             if known.any():
                 labels = self._counts[known]
@@ -200,12 +201,20 @@ class Memory:
         self._new = np.concatenate([self._new, np.zeros((more, 8), np.float32)])
         self._used = np.concatenate([self._used, np.zeros(more, np.int64)])
         self._apps = np.concatenate([self._apps, np.zeros(more, np.int32)])
+        self._fit(table.latent.shape[1])
         room = np.zeros((more, table.latent.shape[1]), np.float32)
-        self._latents = np.concatenate([self._latents, room]) if first else room
+        self._latents = np.concatenate([self._latents, room])
         self._placed = np.concatenate([self._placed, np.zeros(more, np.bool_)])
         return self._known(rows, table)
 
+    def _fit(self, length: int) -> None:
+        """Latents of another length than the model's in use are none."""
+        if self._latents.shape[1] != length:
+            self._latents = np.zeros((len(self._latents), length), np.float32)
+            self._placed[:] = False
+
     def _place(self, entries: npt.NDArray[np.integer], rows: Rows, table: TemplateTable) -> None:
+        self._fit(table.latent.shape[1])
         self._latents[entries] = table.latent[rows]
         self._apps[entries] = table.app[rows]
         self._placed[entries] = True
@@ -223,6 +232,9 @@ class Memory:
 def kept_memories(memories: Sequence[Memory]) -> dict[str, npt.NDArray[Any]]:
     """Of several sources, as named arrays, to be saved."""
     some = [m for m in memories if len(m)] or [Memory()]
+    length = next((m._latents.shape[1] for m in some if m._placed.any()), 0)
+    for memory in some:
+        memory._fit(length)
     return {
         "memory_templates": np.array([len(m) for m in memories], np.int64),  # (S,) sum K
         "memory_ids": np.concatenate([m._ids for m in some]),  # (K,)

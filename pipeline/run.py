@@ -116,6 +116,7 @@ class Stream:
         self.processor = Processor(scorer, Parser(zone_named(config.zone)))
         kept = self._load_state()
         self.learning = StreamLearning(config, base, self.processor, self.metrics, _say)
+        self.learning.policy.check_sources([receiver.source for receiver in self.receivers])
         self.learning.restore(kept)
         self.sinks = open_sinks(config, self.processor.schema)
         self.health.set_ready("sink")

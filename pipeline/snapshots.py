@@ -152,8 +152,11 @@ class Snapshots:
     def record(self, row: Row) -> None:
         """Add a row to the history; raises OSError."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / HISTORY).open("ab") as file:
-            file.write(msgspec.json.encode(row) + b"\n")
+        with (self.folder / HISTORY).open("ab+") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(size - 1, 0))
+            whole = file.read() in (b"", b"\n")  # a kill may have cut the last one short
+            file.write((b"" if whole else b"\n") + msgspec.json.encode(row) + b"\n")
 
     def history(self) -> list[Row]:
         """The rows, oldest first; what is no row (a line cut short by a kill) is passed over."""

@@ -180,7 +180,25 @@ def test_a_damaged_checkpoint_is_refused_by_name(damage: str, tmp_path: Path) ->
     assert named.name in said
 
 
-def test_learning_says_that_it_is_to_come() -> None:
+def test_learning_from_a_short_pipe_ends_with_it() -> None:
+    """The learner has hardly begun: it is not waited for, and leaves nothing behind."""
     done = ltt("--learn", "--format", "none", stdin=b"Nov 21 10:00:00 h app[1]: hello\n")
     assert done.returncode == 0
-    assert b"--learn" in done.stderr
+    assert done.stderr == b"ltt-stream: 1 lines in, 1 out, 0 dropped, 0 flagged\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--learn-from", "friends"], "choose one of pri, feedback, none"),
+        (["--learn-exclude", "cron"], "write app=NAME or facility=NAME"),
+        (["--learn-from", "udp://127.0.0.1:1=none"], "nothing listens there"),
+        (["--learn-budget", "2"], "--learn-budget"),
+        (["--feedback-token-file", "/dev/null"], "--metrics"),
+    ],
+)
+def test_learning_options_that_cannot_be_used_are_refused(options: list[str], said: str) -> None:
+    done = ltt(*options, stdin=b"")
+    assert done.returncode == 2
+    assert said in done.stderr.decode()
+    assert len(done.stderr.splitlines()) == 1
