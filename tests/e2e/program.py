@@ -10,7 +10,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -18,6 +19,8 @@ from typing import IO
 import pyarrow as pa
 import pyarrow.dataset as ds
 from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support import missing
 
 LTT_STREAM = Path(sys.executable).with_name("ltt-stream")
 START_S = 60.0
@@ -161,6 +164,22 @@ class Program:
         out, err = self.process.communicate(timeout=timeout_s)
         assert self.process.returncode == 0, err.decode()
         return out, err.decode()
+
+
+@contextmanager
+def tiny_tmpfs(folder: Path, size: str) -> Iterator[Path]:
+    """A disk of its own that is soon full."""
+    folder.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)],
+        capture_output=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        missing("the right to mount a tmpfs")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def arrow_rows(directory: Path) -> pa.Table:

@@ -13,8 +13,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.e2e.program import Program, arrow_rows, free_port
-from tests.support import missing
+from tests.e2e.program import Program, arrow_rows, free_port, tiny_tmpfs
 
 BATCH = 500
 
@@ -61,16 +60,8 @@ def test_kill_9_loses_at_most_the_batch_in_flight(tmp_path: Path) -> None:
 
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    disk = tmp_path / "tiny"
-    disk.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)],
-        capture_output=True, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        missing("the right to mount a tmpfs")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
+    with tiny_tmpfs(tmp_path / "tiny", "2m") as disk:
+        yield disk
 
 
 def test_a_full_disk_stops_reading_and_resumes(tiny_disk: Path, tmp_path: Path) -> None:

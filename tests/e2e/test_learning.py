@@ -16,8 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.e2e.program import LTT_STREAM, Program, arrow_rows
-from tests.support import missing
+from tests.e2e.program import LTT_STREAM, Program, arrow_rows, tiny_tmpfs
 
 DELAY_S = 0.1
 LEARN = ["--learn", "--learn-budget", "1", "--format", "none", "--batch-delay-s", str(DELAY_S)]
@@ -92,16 +91,8 @@ def history(state: Path) -> list[dict[str, object]]:
 
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    disk = tmp_path / "tiny"
-    disk.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)],
-        capture_output=True, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        missing("the right to mount a tmpfs")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
+    with tiny_tmpfs(tmp_path / "tiny", "8m") as disk:
+        yield disk
 
 
 def test_it_learns_publishes_takes_over_and_goes_on_after_a_restart(tmp_path: Path) -> None:

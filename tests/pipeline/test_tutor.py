@@ -47,8 +47,8 @@ from tests.models.conftest import SMALL
 from tests.support import ROOT
 
 ERR, INFO, DEBUG = 3, 6, 7
-PATIENCE_S = 60.0
-"""How long a test waits for a process; none asserts how long it took."""
+PATIENCE_S = 300.0
+"""How long a test waits for a process of the lowest priority; none asserts how long it took."""
 
 
 def table(templates: int = 8) -> TemplateTable:
@@ -475,7 +475,3 @@ def test_a_drift_gives_it_more_for_a_while(monkeypatch: pytest.MonkeyPatch) -> N
     after_s = clock.run(budget, 300.0, 0.01)
     assert while_s == pytest.approx(learner.BOOST * before_s, rel=0.1)
     assert after_s == pytest.approx(before_s, rel=0.1)
-    most = Budget(0.9)
-    most.boost(1e6)
-    clock.run(most, 10.0, 0.01)
-    assert clock.run(most, 100.0, 0.01) <= 100.1, "never more than a core"
