@@ -68,6 +68,11 @@ class Classroom:
     def waiting(self) -> int:
         return sum(map(len, self._waiting.values()))
 
+    def go_on_from(self, before: Classroom) -> None:
+        """Take over the lessons that wait in another room, and what it knows of programs."""
+        self.dropped = before.dropped
+        self._waiting, self._habits = before._waiting, before._habits
+
     def offer(self, lessons: Iterable[Lesson]) -> None:
         """Take lessons in; those held out are kept for the gate and never trained on."""
         kept: list[Lesson] = []

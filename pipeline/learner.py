@@ -122,7 +122,9 @@ class Learner:
         while not self._stopping:
             wait_s = self.budget.wait_s()
             resting = wait_s > 0
-            if not resting and self.classroom.waiting:
+            if not resting and self.classroom.waiting >= 2 * BATCH:
+                wait_s = 0.0
+            elif not resting and self.classroom.waiting:
                 wait_s = max(0.0, self._update_due_s - time.monotonic())
             elif not resting:
                 wait_s = STATUS_S
@@ -161,8 +163,10 @@ class Learner:
                 case Forget(template_ids):
                     self.classroom.forget(template_ids)
                 case Begin(model):
-                    self._updates_before += self.classroom.updates
-                    self._begin(Path(model), self.classroom.replay)
+                    before = self.classroom
+                    self._updates_before += before.updates
+                    self._begin(Path(model), before.replay)
+                    self.classroom.go_on_from(before)
                     self._judged = 0
 
     def _begin(self, model: Path, replay: object) -> None:
@@ -251,6 +255,7 @@ class Learner:
                 len(self.classroom.replay),
                 self.rejected,
                 self.failed,
+                self.classroom.dropped,
                 self.accuracy,
             ),
         )

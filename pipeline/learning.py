@@ -222,6 +222,7 @@ class StreamLearning:
                 metrics.advance(metrics.learner_updates_total, message.updates)
                 metrics.advance(metrics.gate_rejections_total, message.rejected)
                 metrics.advance(metrics.snapshot_failures_total, message.failed)
+                metrics.advance(metrics.dropped_lessons_total, message.dropped, "learner")
                 if message.accuracy is not None:
                     metrics.learner_holdout_accuracy.set(message.accuracy)
 
@@ -229,7 +230,7 @@ class StreamLearning:
         metrics = self._metrics
         metrics.advance(metrics.learner_starts_total, tutor.starts)
         metrics.advance(metrics.lessons_total, tutor.told)
-        metrics.advance(metrics.dropped_lessons_total, tutor.dropped)
+        metrics.advance(metrics.dropped_lessons_total, tutor.dropped, "channel")
         metrics.quarantined_templates.set(len(self.quarantine))
         for reason, lines in self.filter.withheld.items():
             metrics.advance(metrics.withheld_labels_total, lines, reason)

@@ -63,6 +63,8 @@ class Status(msgspec.Struct, tag="status"):
     """Candidates that the gate held back."""
     failed: int
     """Snapshots that could not be written."""
+    dropped: int
+    """Lessons that made room for newer ones while they waited."""
     accuracy: float | None
     """Of the model in use, on the held-out slice of the buffer."""
 

@@ -174,7 +174,9 @@ class Metrics:
         )
         self.lessons_total = counter("lessons_total", "Labelled templates told to the learner.")
         self.dropped_lessons_total = counter(
-            "dropped_lessons_total", "Labelled templates that the learner had no room for."
+            "dropped_lessons_total",
+            "Labelled templates that there was no room for: on the way to the learner, or there.",
+            "where",
         )
         self.withheld_labels_total = counter(
             "withheld_labels_total", "Labelled lines that were kept from teaching.", "reason"

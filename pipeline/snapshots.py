@@ -28,6 +28,8 @@ KEPT = 5
 """Snapshots kept beside the one in use."""
 MOST_ROWS = 10_000
 """Rows of the history that are read."""
+MOST_BYTES = 4 << 20
+"""Of the history; the older half of a longer one goes."""
 
 Action = Literal["published", "rejected", "failed", "rolled back"]
 
@@ -157,6 +159,16 @@ class Snapshots:
             file.seek(max(size - 1, 0))
             whole = file.read() in (b"", b"\n")  # a kill may have cut the last one short
             file.write((b"" if whole else b"\n") + msgspec.json.encode(row) + b"\n")
+        if size > MOST_BYTES:
+            self._shorten()
+
+    def _shorten(self) -> None:
+        """Keep the newer half of the history."""
+        path = self.folder / HISTORY
+        rows = path.read_bytes().splitlines(keepends=True)
+        fresh = path.with_suffix(".new")
+        fresh.write_bytes(b"".join(rows[len(rows) // 2 :]))
+        fresh.replace(path)
 
     def history(self) -> list[Row]:
         """The rows, oldest first; what is no row (a line cut short by a kill) is passed over."""

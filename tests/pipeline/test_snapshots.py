@@ -334,3 +334,15 @@ def test_the_folder_is_laid_out_as_it_is_documented(snapshots: Snapshots) -> Non
     assert folder.name == FOLDER
     assert sorted(path.name for path in folder.iterdir()) == sorted([name, CURRENT, HISTORY])
     assert (folder / CURRENT).readlink() == Path(name), "relative: the directory may be moved"
+
+
+def test_a_history_that_grew_long_keeps_its_newer_half(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.snapshots.MOST_BYTES", 2000)
+    snapshots = Snapshots(tmp_path)
+    for i in range(200):
+        snapshots.record(Row(at=now(), action="rejected", version=f"raccoon-{i}"))
+    assert (tmp_path / "snapshots" / "history.jsonl").stat().st_size < 3000
+    versions = [row.version for row in snapshots.history()]
+    assert versions == [f"raccoon-{i}" for i in range(200 - len(versions), 200)]
