@@ -61,9 +61,13 @@ class Feed:
                 self.sent += 50
                 time.sleep(50 / self._rate)
 
-    def close(self) -> None:
+    def rest(self) -> None:
+        """Send no more; the program goes on waiting for it."""
         self._stop.set()
         self._thread.join(30)
+
+    def close(self) -> None:
+        self.rest()
         assert self._program.process.stdin is not None
         self._program.process.stdin.close()
         self._program.process.stdin = None
@@ -153,11 +157,12 @@ def test_a_learner_that_is_killed_again_and_again_delays_and_loses_nothing(tmp_p
                 os.kill(learner, signal.SIGKILL)
                 killed += 1
             time.sleep(1.0)
-        feed.close()
+        feed.rest()
         program.wait_for("written_messages_total", feed.sent)
         program.assert_conserved()
         starts = program.total("learner_starts_total")
-        _, err = program.stop() if program.process.poll() is None else program.finish()
+        feed.close()
+        _, err = program.finish()
     assert starts >= killed
     assert err.count("killed by signal 9") == killed
     assert f"{feed.sent:,} lines in, {feed.sent:,} out, 0 dropped" in err
