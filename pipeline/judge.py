@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from models.false_discovery import Discoveries
 from pipeline import anomaly
 from pipeline.mismatch import Mismatch
-from pipeline.predict import Prediction
+from pipeline.predict import Prediction, Sources
 from pipeline.surprise import Observed, Surprise
 from pipeline.templates import TemplateTable
 
@@ -37,6 +37,8 @@ class Judge:
     """Judges lines in the order in which they came; bounded."""
 
     def __init__(self) -> None:
+        # One for all senders: the rate is that of what a person is shown, and what one of them
+        # does never lowers the levels that another's lines are tested at.
         self._discoveries = Discoveries()
         self._mismatch = Mismatch()
 
@@ -45,6 +47,8 @@ class Judge:
         table: TemplateTable,
         surprise: Surprise,
         *,
+        sources: Sources,
+        trusts: Callable[[str], bool],
         at: npt.NDArray[np.int32],
         scored: Bools,
         position: int,
@@ -56,8 +60,10 @@ class Judge:
     ) -> Judged:
         """Judge N lines that `surprise` has just observed.
 
-        at: (N,) rows of the table. scored: (N,), False where the line is to be passed over.
-        position: lines that the stream scored before. Others as for `pipeline.anomaly.judge`.
+        sources, trusts: where they come from, and whose severities are believed; as for
+        `pipeline.mismatch`. at: (N,) rows of the table. scored: (N,), False where the line is to
+        be passed over. position: lines that the stream scored before. Others as for
+        `pipeline.anomaly.judge`.
         """
         n = len(at)
         every = bool(scored.all())
@@ -66,10 +72,12 @@ class Judge:
         surprising[lines] = self._discoveries.observe(observed.p_value[lines])
         mismatch = self._mismatch.observe(
             table,
-            at,
-            declared if every else np.where(scored, declared, -1),
-            predicted,
-            before == 0,
+            sources,
+            trusts,
+            at=at,
+            declared=declared if every else np.where(scored, declared, np.int16(-1)),
+            predicted=predicted,
+            new=before == 0,
         )
         worth = (before < anomaly.RARE) | mismatch | observed.burst
         verdicts = table.verdict[: table.size].any()
@@ -106,7 +114,7 @@ class Judge:
         return {"discoveries": np.array(self._discoveries.extra), **self._mismatch.kept()}
 
     def restore(self, kept: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Go on from what `kept` gave; raises ValueError where that is not whole."""
+        """Go on from what `kept` gave; raises ValueError or KeyError where that is not whole."""
         extra = kept["discoveries"].astype(np.float64).tolist()
         if len(extra) != len(self._discoveries.extra):
             raise ValueError(f"discoveries of {len(extra)}")

@@ -205,6 +205,8 @@ class Processor:
         judged = self.judge.observe(
             table,
             scorer.surprise,
+            sources=sources,
+            trusts=scorer.priors.trusts,
             at=at,
             scored=scored,
             position=self.scored_lines,

@@ -74,6 +74,16 @@ def test_most_discoveries_are_true_where_anomalies_are_common() -> None:
 
 
 @settings(deadline=None, max_examples=40)
+@given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 500)), min_size=1, max_size=50))
+def test_nobody_uses_up_what_another_is_tested_at(noise: list[tuple[float, int]]) -> None:
+    """Whatever p-values of others come between, and how many: one at the floor is found."""
+    stream = Discoveries(RATE, MEMORY)
+    for p, times in noise:
+        stream.observe([p] * times)
+        assert stream.observe([RATE / MEMORY]).all()
+
+
+@settings(deadline=None, max_examples=40)
 @given(
     st.lists(st.one_of(st.floats(0, 1), st.floats(0, 1e-3)), max_size=200),
     st.integers(1, 50),

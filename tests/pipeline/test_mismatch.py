@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pipeline.mismatch import Mismatch
-from pipeline.predict import Prediction
+from pipeline.judge import Judge
+from pipeline.mismatch import HABIT_LINES, MOST_LINES, Mismatch
+from pipeline.predict import Prediction, Sources
 from pipeline.templates import TemplateTable
 
 ERR, INFO = 3, 6
@@ -32,34 +34,68 @@ def sure(severity: int, probability: float) -> npt.NDArray[np.float32]:
     return np.where(np.arange(8) == severity, probability, rest).astype(np.float32)
 
 
+Line = tuple[int, int, int, bool]
+"""(template, declared, predicted, new)"""
+ORDINARY: Line = (GOOD, INFO, INFO, False)
+LIE: Line = (BAD, INFO, INFO, True)
+
+
+def observed(
+    mismatch: Mismatch,
+    table: TemplateTable,
+    sources: Sources,
+    lines: Sequence[Line],
+    distrusted: str = "",
+) -> list[bool]:
+    """One batch → which are mismatches."""
+    rows, declared, predicted, new = zip(*lines, strict=True)
+    severity = np.array(predicted, np.uint8)
+    of_severity = np.stack([sure(i, 0.95) for i in range(8)])
+    found: list[bool] = mismatch.observe(
+        table,
+        sources,
+        lambda source: source != distrusted,
+        at=np.array(rows, np.int32),
+        declared=np.array(declared, np.int16),
+        predicted=Prediction(
+            severity,
+            np.full(len(rows), 0.95, np.float32),
+            of_severity[severity],
+            np.zeros(len(rows), np.int8),
+        ),
+        new=np.array(new, np.bool_),
+    ).tolist()
+    return found
+
+
 class Sender:
-    """Lines through a Mismatch, in batches."""
+    """Lines of one sender through a Mismatch, in batches."""
 
-    def __init__(self, lines: int = 1000) -> None:
+    def __init__(self, lines: int = 1000, of: Mismatch | None = None, name: str = "a") -> None:
         self.table = table()
-        self.mismatch = Mismatch()
-        self.says([(GOOD, INFO, INFO, False)] * lines)
+        self.mismatch = of or Mismatch()
+        self.name = name
+        self.says([ORDINARY] * lines)
 
-    def says(self, lines: Sequence[tuple[int, int, int, bool]], size: int = 500) -> list[bool]:
-        """(template, declared, predicted, new) → which are mismatches."""
+    def says(self, lines: Sequence[Line], size: int = 500) -> list[bool]:
         found: list[bool] = []
         for start in range(0, len(lines), size):
-            rows, declared, predicted, new = zip(*lines[start : start + size], strict=True)
-            severity = np.array(predicted, np.uint8)
-            prediction = Prediction(
-                severity,
-                np.full(len(rows), 0.95, np.float32),
-                np.stack([sure(int(s), 0.95) for s in severity]),
-                np.zeros(len(rows), np.int8),
-            )
-            found += self.mismatch.observe(
-                self.table,
-                np.array(rows, np.int32),
-                np.array(declared, np.int16),
-                prediction,
-                np.array(new, np.bool_),
-            ).tolist()
+            part = lines[start : start + size]
+            found += observed(self.mismatch, self.table, [(self.name, len(part))], part)
         return found
+
+
+def some_lines(n: int, seed: int = 0) -> list[Line]:
+    draw = np.random.default_rng(seed)
+    return list(
+        zip(
+            draw.choice([BAD, GOOD, OTHER], n, p=[0.01, 0.98, 0.01]).tolist(),
+            draw.choice([-1, ERR, INFO], n, p=[0.3, 0.01, 0.69]).tolist(),
+            draw.choice([ERR, INFO], n, p=[0.5, 0.5]).tolist(),
+            (draw.random(n) < 0.5).tolist(),
+            strict=True,
+        )
+    )
 
 
 @pytest.mark.parametrize(
@@ -115,17 +151,7 @@ def test_a_known_template_that_changes_all_the_time_is_passed_over() -> None:
 
 
 def test_batches_do_not_matter_and_a_restart_changes_nothing() -> None:
-    draw = np.random.default_rng(0)
-    lines = [
-        (int(row), int(declared), int(severity), bool(new))
-        for row, declared, severity, new in zip(
-            draw.choice([BAD, GOOD, OTHER], 3000, p=[0.01, 0.98, 0.01]),
-            draw.choice([-1, ERR, INFO], 3000, p=[0.3, 0.01, 0.69]),
-            draw.choice([ERR, INFO], 3000, p=[0.5, 0.5]),
-            draw.random(3000) < 0.5,
-            strict=True,
-        )
-    ]
+    lines = some_lines(3000)
     whole, cut, again = Sender(), Sender(), Sender(0)
     expected = whole.says(lines, 3000)
     assert 5 < sum(expected) < 100
@@ -141,6 +167,43 @@ def test_a_person_s_word_and_a_sender_that_is_not_believed_are_no_mismatch() -> 
     assert sender.says([(BAD, INFO, ERR, False), (OTHER, INFO, INFO, True)]) == [False, False]
 
 
-def test_a_state_that_is_not_whole_is_refused() -> None:
-    with pytest.raises(ValueError, match="mismatches"):
-        Mismatch().restore({"mismatch": np.zeros((3, 2))})
+def test_batches_do_not_matter_where_counts_are_halved() -> None:
+    """A program on the edge of its habit, for longer than its counts are kept whole."""
+    changed: Line = (MILD, INFO, ERR, False)
+    often = np.random.default_rng(0).random(4 * MOST_LINES) < HABIT_LINES
+    lines = [changed if yes else ORDINARY for yes in often.tolist()]
+    found = Sender(0).says(lines, 4000)
+    late = np.array(found[MOST_LINES:])[often[MOST_LINES:]]
+    assert 0.1 < late.mean() < 0.9
+    assert Sender(0).says(lines, 997) == found
+
+
+def test_of_a_state_that_counted_all_senders_together_habits_begin_anew() -> None:
+    """It is no one's in particular, and one that lied was in it."""
+    judge = Judge()
+    judge.restore({"discoveries": np.zeros(3), "mismatch": np.full((4, 2), 1e4)})
+    mismatch = judge._mismatch
+    honest = Sender(of=mismatch)
+    assert honest.says([LIE]) == [True]
+    again = Mismatch()
+    again.restore(mismatch.kept())
+    assert Sender(0, of=again).says([LIE]) == honest.says([LIE])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"mismatch_counts": np.zeros((3, 1))},
+        {"mismatch_apps": np.array([-1])},
+        {"mismatch_apps": np.array([1 << 20])},
+        {"mismatch_programs": np.array([2])},
+        {"mismatch_heard": np.zeros(0, np.int64)},
+    ],
+)
+def test_a_state_that_is_not_whole_is_refused(damage: dict[str, npt.NDArray[Any]]) -> None:
+    sender = Sender()
+    kept = sender.mismatch.kept()
+    with pytest.raises(ValueError, match=r"mismatches|zip"):
+        sender.mismatch.restore(kept | damage)
+    sender.mismatch.restore(kept)
+    assert sender.says([LIE]) == [True]

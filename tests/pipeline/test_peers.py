@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
 from pipeline.frames import Frames
@@ -57,3 +59,25 @@ def test_an_attack_line_said_again_and_again_makes_its_neighbours_normal_for_nob
     before = said(0)
     assert all(flagged for flagged, _, _ in before)
     assert said(100_000) == before
+
+
+def test_a_peer_that_lies_does_not_silence_severity_mismatch_for_another(scorer: Scorer) -> None:
+    """20,000 failures of 2,000 templates that it calls info; then the other host has one."""
+    words = product("bcdfghjklmnpqrst", "aeiou", "bcdfg", "aeiou")
+    names = ["".join(word).encode() for word in words]
+    lies = [b"<30>1 - evil app - - - disk %s failed, array is broken" % name for name in names]
+    ordinary = [b"<30>1 - h app - - - session %d is in sync" % i for i in range(1000)]
+    odd = [b"<30>1 - h app - - - cannot allocate memory, giving up"]
+
+    def said(times: int) -> list[str]:
+        processor = Processor(Scorer(scorer.engine))
+        processor.process([Frames("udp://x", 0, ordinary, ["192.0.2.1"] * len(ordinary))])
+        for i in range(times):
+            processor.process([Frames("udp://x", i, lies, ["192.0.2.66"] * len(lies))])
+        batch = processor.process([Frames("udp://x", 10**6, odd, ["192.0.2.1"])])
+        reasons: list[str] = batch["reasons"][0].as_py()
+        return reasons
+
+    assert len(lies) == 2000
+    assert "severity mismatch" in said(0)
+    assert "severity mismatch" in said(10)
