@@ -7,9 +7,10 @@ anew where that leaves the template as it is; severities are mixed half as the p
 and half as running machines send them. Some templates of every domain never come: what they are
 taken for was learnt, not remembered.
 
-In `conflict` the statements are chosen so that a word that speaks of a failure is on an error at
-first, then on anything but trouble, then on a warning: what is learnt last denies what was learnt
-first.
+In `gradual` and `conflict` the statements are chosen so that a word that speaks of a failure is on
+an error at first, then on anything but trouble, then on a warning: what is learnt last denies what
+was learnt first. In `class shift` errors get common as other programs come; in `outbreak` the same
+programs fall ill.
 """
 
 from __future__ import annotations
@@ -128,15 +129,23 @@ PLANS = {
     ),
     "gradual": Plan(
         (
-            Host("devices", ("bluez", "gpsd")),
-            Host("services", ("rabbitmq-server", "jetty9")),
-            Host("edge", ("cloud-init", "haproxy", "openvpn")),
+            Host("devices", ("bluez", "gpsd", "openvpn"), (3,), (6, 7)),
+            Host("services", ("rabbitmq-server", "jetty9", "cloud-init"), (6, 7), (3, 4)),
+            Host("edge", ("haproxy", "postfix", "unbound"), (4,), (3, 6, 7)),
         ),
-        (0, 1, 2, 0),
-        3000,
+        (0, 1, 2),
+        4000,
         gradual=True,
     ),
     "class shift": Plan(
+        (
+            Host("calm", ("bluez", "docker.io", "pacemaker"), severe=0.03),
+            Host("trouble", ("postfix", "rabbitmq-server", "unbound"), severe=0.6),
+        ),
+        (0, 1),
+        5000,
+    ),
+    "outbreak": Plan(
         (Host("calm", _MIXED, severe=0.03), Host("trouble", _MIXED, severe=0.6)), (0, 1), 5000
     ),
     "conflict": Plan(

@@ -124,18 +124,22 @@ def test_a_sudden_drift_has_one_host_a_phase_and_a_gradual_one_mixes_at_the_ends
         sources = [line.source for line in stream.lines]
         assert len(set(sources[: length // 2])) == 1
         assert len(set(sources[-length // 2 :])) == 1
-        assert set(sources[: length // 2]) == set(sources[-length // 2 :])
+        came_back = set(sources[: length // 2]) == set(sources[-length // 2 :])
+        assert came_back == (stream.phases[0].domain == stream.phases[-1].domain)
         around = sources[length - length // 8 : length + length // 8]
         changes = sum(a != b for a, b in pairwise(around))
         assert (changes > 5) if mixed else (changes == 1)
 
 
-def test_errors_get_common_in_the_class_shift(streams: dict[str, Stream]) -> None:
-    stream = streams["class shift"]
+@pytest.mark.parametrize("name", ["class shift", "outbreak"])
+def test_errors_get_common_where_that_is_the_drift(streams: dict[str, Stream], name: str) -> None:
+    stream = streams[name]
     middle = stream.phases[0].end
     severe = np.array([line.severity <= 3 for line in stream.lines])
     assert severe[:middle].mean() < 0.1
     assert severe[middle:].mean() > 0.5
+    programs = [{x.app for x in stream.lines if x.phase == phase} for phase in range(2)]
+    assert bool(programs[0] & programs[1]) == (name == "outbreak")
 
 
 def test_in_the_conflict_failures_change_their_meaning(streams: dict[str, Stream]) -> None:
