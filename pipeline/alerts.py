@@ -53,6 +53,7 @@ class Alerts:
         *,
         goes_on: int,
         silent: Bools | None = None,
+        mild: Bools | None = None,
     ) -> Alerted:
         """Which of N lines to show.
 
@@ -60,6 +61,7 @@ class Alerts:
         template so far, these N among them. flagged: (F,) lines that are worth a look, in order.
         reasons: (F,) as bits, not 0. goes_on: bits of those for which any line of a template is
         worth a look once one was. silent: (N,) lines that are not to be shown, None for none.
+        mild: (N,) lines of templates for which `goes_on` does not hold while they are such.
         """
         self._fit(len(totals))
         nothing = np.zeros(0, np.uint8)
@@ -69,6 +71,8 @@ class Alerts:
         passed_us = np.abs(received_us.max() - self._last_us)
         due = (self._reasons == 0) | (passed_us >= self._window_us)  # (T,)
         here = (self._reasons & goes_on) != 0
+        if mild is not None:
+            here[entries[mild]] = False
         here[entries[flagged]] = True
         here &= due
         if not here.any():
@@ -81,18 +85,21 @@ class Alerts:
         total = (totals - added)[entries[at]] + rank + 1
         shown, counts, because = [], [], []
         quiet = np.zeros(len(at), np.bool_) if silent is None else silent[at]
+        over = np.zeros(len(at), np.bool_) if mild is None else mild[at]
         times = np.maximum.accumulate(received_us[at])
-        for line, entry, now_us, lines, bits, no in zip(
+        for line, entry, now_us, lines, bits, no, ended in zip(
             at.tolist(),
             entries[at].tolist(),
             times.tolist(),
             total.tolist(),
             why[at].tolist(),
             quiet.tolist(),
+            over.tolist(),
             strict=True,
         ):
             before = int(self._reasons[entry])
-            bits |= before & goes_on
+            if not ended:
+                bits |= before & goes_on
             if (
                 no
                 or not bits
@@ -104,7 +111,7 @@ class Alerts:
             counts.append(max(since, 1))
             because.append(bits)
             self._last_us[entry], self._total[entry] = now_us, lines
-            self._reasons[entry] = bits
+            self._reasons[entry] = bits | (before & goes_on)  # as it was, if it is mild no more
         return Alerted(
             np.array(shown, np.intp), np.array(counts, np.uint32), np.array(because, np.uint8)
         )

@@ -41,6 +41,8 @@ TROUBLE = 0.3
 SURPRISE_NATS = 3.0
 """A rare line is flagged for its surprise alone where novelty is such."""
 ERR, CRIT = 3, 2
+NOTICE = 5
+"""A template that a person has given this severity, or a milder one, is no trouble."""
 NORMAL, ANOMALY = 1, 2
 """What a person may have called a template; 0 is nothing."""
 
@@ -84,6 +86,7 @@ def judge(
     mismatch: Bools,
     burst: Bools,
     verdict: npt.NDArray[np.int8],
+    told: npt.NDArray[np.int8] | None = None,
 ) -> Verdict:
     """Flag the lines worth a look.
 
@@ -92,19 +95,30 @@ def judge(
     (models.false_discovery). likelihood: (N, 8) probabilities of the severities emerg … debug were
     they equally frequent. declared: (N,) severity of the PRI, -1 without one. mismatch: (N,) of
     `pipeline.mismatch`. burst: (N,) of `pipeline.bursts`. verdict: (N,) what a person has called
-    the template.
+    the template. told: (N,) the severity that a person has given it, -1 without one; None for
+    none at all.
     """
     rare = before < RARE
     new = (position >= WARM_LINES) & rare
     trouble = likelihood[:, : ERR + 1].sum(axis=1).clip(1e-6, 1 - 1e-6)
     alarm = (declared >= 0) & (declared <= CRIT)
+    if told is not None:
+        # A person who says "info" has read the text, and knows what the sender declares.
+        trouble = np.where(mild(told), 1e-6, trouble)
+        alarm &= ~mild(told)
     evidence = novelty + np.log(trouble / (1 - trouble))
     strange = surprising & (novelty >= SURPRISE_NATS)
-    told = verdict == ANOMALY
-    anomaly = (new & ((evidence >= EVIDENCE) | strange)) | (rare & alarm) | mismatch | burst | told
+    called = verdict == ANOMALY
+    anomaly = new & ((evidence >= EVIDENCE) | strange)
+    anomaly |= (rare & alarm) | mismatch | burst | called
     anomaly &= verdict != NORMAL
-    reasons = [surprising, new, alarm | (trouble >= TROUBLE), mismatch, burst, told]
+    reasons = [surprising, new, alarm | (trouble >= TROUBLE), mismatch, burst, called]
     return Verdict(anomaly, np.stack(reasons, axis=1) & anomaly[:, None])
+
+
+def mild(told: npt.NDArray[np.int8]) -> Bools:
+    """Of which templates a person has said that they are no trouble: (N,) from severities."""
+    return told >= NOTICE
 
 
 def names(fired: Sequence[bool]) -> list[str]:

@@ -83,6 +83,7 @@ class Judge:
         verdicts = table.verdict[: table.size].any()
         verdict = table.verdict[at] if verdicts else np.zeros(n, np.int8)
         worth |= verdict == anomaly.ANOMALY
+        told = table.told[at]
         few = np.flatnonzero(worth & scored)
         found = anomaly.judge(
             position=position + (few if every else (np.cumsum(scored) - 1)[few]),
@@ -94,12 +95,14 @@ class Judge:
             mismatch=mismatch[few],
             burst=observed.burst[few],
             verdict=verdict[few],
+            told=told[few],
         )
         shown = surprise.show(
             few[found.anomaly],
             (found.fired[found.anomaly] * _BITS).sum(axis=1, dtype=np.uint8),
             goes_on=GOES_ON,
             silent=verdict == anomaly.NORMAL if verdicts else None,
+            mild=anomaly.mild(told),
         )
         judged = Judged(
             np.zeros(n, np.bool_), np.zeros((n, len(_BITS)), np.bool_), np.zeros(n, np.uint32)

@@ -78,10 +78,12 @@ class Surprise:
         *,
         goes_on: int,
         silent: Bools | None = None,
+        mild: Bools | None = None,
     ) -> Alerted:
         """Of the lines observed last, which to show: a template of a source once in a while.
 
-        flagged: (F,) lines in order. reasons: (F,) as bits. silent: (N,). See pipeline.alerts.
+        flagged: (F,) lines in order. reasons: (F,) as bits. silent, mild: (N,). See
+        pipeline.alerts.
         """
         found = []
         for source, lines, entries, at_us in self._batch:
@@ -95,6 +97,7 @@ class Surprise:
                 reasons[mine],
                 goes_on=goes_on,
                 silent=None if silent is None else silent[lines],
+                mild=None if mild is None else mild[lines],
             )
             found.append(alerted._replace(lines=lines[alerted.lines]))
         if len(found) == 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pytest
@@ -30,7 +30,8 @@ class Feed:
         self.now_us = START_US
         self.lines = 0
 
-    def batch(self, lines: Sequence[Line]) -> list[Shown]:
+    def batch(self, lines: Sequence[Line], mild: Collection[int] | None = None) -> list[Shown]:
+        """mild: templates."""
         entries = np.array([line[0] for line in lines], np.int32)
         times = self.now_us + np.cumsum([60_000_000 * line[1] for line in lines], dtype=np.int64)
         self.totals += np.bincount(entries, minlength=8)
@@ -44,6 +45,7 @@ class Feed:
             reasons[flagged],
             goes_on=GOES_ON,
             silent=np.array([line[3] for line in lines], np.bool_),
+            mild=None if mild is None else np.isin(entries, list(mild)),
         )
         start, self.lines = self.lines, self.lines + len(lines)
         if len(lines):
@@ -74,6 +76,15 @@ def test_trouble_that_goes_on_is_told_again_and_news_are_not() -> None:
     ]
     assert feed.batch([one(1, 30), one(2)]) == []
     assert feed.batch([one(2, 30), one(1), one(1), one(2)]) == [(5, 2, GOES_ON)]
+
+
+def test_what_a_person_calls_mild_goes_on_no_more_until_it_is_taken_back() -> None:
+    feed = Feed()
+    feed.batch([one(1, 0, GOES_ON), one(2, 0, GOES_ON)])
+    assert feed.batch([one(1, 61), one(2)], mild=[1]) == [(3, 1, GOES_ON)]
+    assert feed.batch([one(1, 61, ONCE), one(1)], mild=[1]) == [(4, 2, ONCE)], "for itself"
+    assert feed.batch([one(1, 30), one(2)]) == [(7, 1, GOES_ON)]
+    assert feed.batch([one(1, 31)]) == [(8, 3, GOES_ON)], "as if it had never been said"
 
 
 def test_templates_alert_apart() -> None:
@@ -121,6 +132,22 @@ def by_hand(stream: Sequence[Line]) -> list[Shown]:
         shown.append((i, since[template] if alerted >= 0 else 1, reasons))
         last[template], since[template] = (minute, reasons), 0
     return shown
+
+
+@settings(deadline=None)
+@given(lines, st.integers(1, 20), st.sets(st.integers(0, 3)))
+def test_mild_is_as_if_nothing_went_on(stream: list[Line], size: int, mild: set[int]) -> None:
+    """A line of it is shown for what it was flagged for itself."""
+    feed = Feed()
+    found: list[Shown] = []
+    for i in range(0, len(stream), size):
+        found += feed.batch(stream[i : i + size], mild)
+    for line, _, bits in found:
+        template, _, reasons, _ = stream[line]
+        if template in mild:
+            assert bits == reasons
+    rest = [shown for shown in found if stream[shown[0]][0] not in mild]
+    assert rest == [shown for shown in by_hand(stream) if stream[shown[0]][0] not in mild]
 
 
 @settings(deadline=None)

@@ -40,6 +40,7 @@ def one(
     mismatch: bool = False,
     burst: bool = False,
     verdict: int = 0,
+    told: int = -1,
 ) -> list[str] | None:
     """The reasons of a single line, None where it is not flagged."""
     found = judge(
@@ -52,6 +53,7 @@ def one(
         mismatch=np.array([mismatch]),
         burst=np.array([burst]),
         verdict=np.array([verdict], np.int8),
+        told=np.array([told], np.int8),
     )
     return names(found.fired[0].tolist()) if found.anomaly[0] else None
 
@@ -97,6 +99,23 @@ def test_a_person_has_the_last_word() -> None:
         )
         is None
     )
+
+
+@pytest.mark.parametrize("told", [5, 6, 7])
+def test_what_a_person_calls_mild_is_no_trouble_whatever_it_reads_like(told: int) -> None:
+    assert one(likelihood=ERR, told=told) is None
+    assert one(likelihood=CRIT, declared=0, told=told) is None
+    assert one(position=0, declared=2, told=told) is None
+    assert one(before=1000, burst=True, likelihood=ERR, told=told) == ["rate burst"]
+    assert one(likelihood=ERR, surprising=True, told=told) == ["surprise", "new template"]
+    assert one(before=1000, likelihood=ERR, verdict=ANOMALY, told=told) == ["feedback"]
+
+
+@pytest.mark.parametrize("told", [-1, 0, 3, 4])
+def test_what_a_person_calls_worse_is_judged_by_what_it_reads_like(told: int) -> None:
+    assert one(likelihood=ERR, told=told) == ["new template", "severity"]
+    assert one(likelihood=INFO, told=told) is None
+    assert one(position=0, declared=2, told=told) == ["severity"]
 
 
 def test_a_cold_stream_flags_what_is_declared_critical_only() -> None:
