@@ -58,7 +58,7 @@ def history(state_dir: Path, last: int, as_json: bool) -> None:
     "--to",
     metavar="VERSION",
     help="A version of the history, or `base` for the model that the program starts with; "
-    "else the one before the one in use.",
+    "else what was in use before the one in use.",
 )
 def rollback(state_dir: Path, to: str | None) -> None:
     """Go back to an older model; a stream that runs takes it up within a second."""

@@ -3,9 +3,10 @@
     DIR/snapshots/history.jsonl        what became of each candidate, one row each
     DIR/snapshots/<digest>/raccoon/    a checkpoint
     DIR/snapshots/current              a symbolic link to the folder in use
+    DIR/snapshots/lineage              names of folders: each was in use before the next one
 
 A reader sees the old model or the new one, never a part: the folder is complete on the disk before
-the link is exchanged.
+the link is exchanged. What stands after the current one in the lineage was rolled back from.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from models.checkpoint import Checkpoint
 
 FOLDER, CURRENT, HISTORY = "snapshots", "current", "history.jsonl"
+LINEAGE = "lineage"
 CHECKPOINT = "raccoon"
 KEPT = 5
 """Snapshots kept beside the one in use."""
@@ -88,7 +90,8 @@ class Snapshots:
     def publish(self, checkpoint: Checkpoint) -> tuple[str, Path]:
         """Store a checkpoint and make it current; its version and its folder.
 
-        Raises OSError where the disk takes it not; the one before then stays.
+        A folder of that version that is not whole is mended. Raises OSError where the disk takes
+        it not; the one before then stays.
         """
         from models.checkpoint import load_checkpoint, save_checkpoint
 
@@ -100,11 +103,14 @@ class Snapshots:
             _sync(fresh / CHECKPOINT)
             version = load_checkpoint(fresh / CHECKPOINT).version
             home = self.folder / version.rpartition("-")[2]
-            if home.exists():
+            if home.is_dir():
+                _mend(home / CHECKPOINT, fresh / CHECKPOINT)
                 shutil.rmtree(fresh)
                 os.utime(home)
             else:
+                home.unlink(missing_ok=True)
                 fresh.rename(home)
+            self._keep_lineage(home.name)
             self._point_to(home.name)
         except BaseException:
             shutil.rmtree(fresh, ignore_errors=True)
@@ -113,28 +119,29 @@ class Snapshots:
         return version, home / CHECKPOINT
 
     def roll_back(self, version: str | None = None) -> Path:
-        """Make an older snapshot current: of this version, else the one before the current one.
+        """Make an older snapshot current: of this version, else what was in use before this one.
 
-        Raises SnapshotError where there is none.
+        What was rolled back from is never gone to unasked. Raises SnapshotError where there is
+        none, OSError.
         """
-        kept = self.kept()
-        current = self.current()
-        name = None if current is None else current.parent.name
-        if version is not None:
-            wanted = [n for n in kept if n == version.rpartition("-")[2]]
-            if not wanted:
-                known = ", ".join(f"{CHECKPOINT}-{n}" for n in kept) or "none"
-                raise SnapshotError(f"{version}: no such snapshot here; kept are {known}")
-        else:
-            at = kept.index(name) if name in kept else len(kept)
-            wanted = kept[:at]
-            if not wanted:
+        before, kept = self._before(), self.kept()
+        known = ", ".join(f"{CHECKPOINT}-{n}" for n in kept) or "none"
+        if version is None:
+            if not before:
                 raise SnapshotError(
-                    f"{self.folder}: no snapshot is older than the one in use; without "
-                    "snapshots the model that ships is used: `--to base` goes back to it"
+                    f"{self.folder}: no snapshot is older than the one in use; `--to VERSION` "
+                    f"goes to any that is kept ({known}), `--to base` to the model that the "
+                    "program starts with"
                 )
-        self._point_to(wanted[-1])
-        return self.folder / wanted[-1] / CHECKPOINT
+            name = before[-1]
+        else:
+            name = version.rpartition("-")[2]
+            if name not in kept:
+                raise SnapshotError(f"{version}: no such snapshot here; kept are {known}")
+            if name not in (*before, self._in_use()):
+                self._keep_lineage(name)
+        self._point_to(name)
+        return self.folder / name / CHECKPOINT
 
     def forget_current(self) -> None:
         """Back to the model that the program starts with."""
@@ -183,6 +190,44 @@ class Snapshots:
                 continue
         return rows
 
+    def _in_use(self) -> str | None:
+        """The name that the link holds, whether or not the folder is there."""
+        try:
+            return (self.folder / CURRENT).readlink().name
+        except OSError:
+            return None
+
+    def _before(self) -> list[str]:
+        """The snapshots that were in use before the current one, oldest first, as far as kept."""
+        name = self._in_use()
+        if name is None:
+            return []
+        kept = self.kept()
+        try:
+            lineage = (self.folder / LINEAGE).read_text(errors="replace").split()
+        except OSError:
+            lineage = []
+        if name not in lineage:  # an older program has published: all that is known is the age
+            lineage = kept
+        end = lineage.index(name) if name in lineage else len(lineage)
+        return [older for older in lineage[:end] if older in kept]
+
+    def _keep_lineage(self, name: str) -> None:
+        """Let this one come after the current one; what was rolled back from drops out."""
+        current = self._in_use()
+        lineage = [*self._before(), *([] if current is None else [current])]
+        names = [*(older for older in lineage if older != name), name]
+        fresh = self.folder / f".{LINEAGE}.{os.getpid()}"
+        try:
+            with fresh.open("w") as file:
+                file.write("\n".join(names) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(self.folder / LINEAGE)
+        except BaseException:
+            fresh.unlink(missing_ok=True)
+            raise
+
     def _point_to(self, name: str) -> None:
         fresh = self.folder / f".current.{os.getpid()}"
         fresh.unlink(missing_ok=True)
@@ -191,12 +236,32 @@ class Snapshots:
         _sync(self.folder)
 
     def _prune(self, current: str) -> None:
+        before = self._before()
         kept = [name for name in self.kept() if name != current]
+        kept.sort(key=before.__contains__)  # what was rolled back from goes first
         for name in kept[: max(0, len(kept) - self._keep)]:
             shutil.rmtree(self.folder / name, ignore_errors=True)
         for stray in self.folder.glob(".new.*"):
             if time.time() - stray.stat().st_mtime > 3600:  # another process may be writing it
                 shutil.rmtree(stray, ignore_errors=True)
+
+
+def _mend(home: Path, whole: Path) -> None:
+    """Make a checkpoint what another one is, file by file, each exchanged at once.
+
+    A folder cannot take the place of another without a moment at which there is none.
+    """
+    if not home.is_dir():
+        home.unlink(missing_ok=True)
+        whole.rename(home)
+    else:
+        # The weights first: a checkpoint without its config.json is none, and is not read.
+        for file in sorted(whole.iterdir(), reverse=True):
+            there = home / file.name
+            if not there.is_file() or there.read_bytes() != file.read_bytes():
+                file.replace(there)
+        _sync(home)
+    _sync(home.parent)
 
 
 def _sync(folder: Path) -> None:

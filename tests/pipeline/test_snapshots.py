@@ -21,7 +21,16 @@ from models.inference import Engine
 from models.raccoon import Raccoon
 from pipeline.cli import cli
 from pipeline.cli_snapshots import history, rollback
-from pipeline.snapshots import CURRENT, FOLDER, HISTORY, Row, SnapshotError, Snapshots, now
+from pipeline.snapshots import (
+    CURRENT,
+    FOLDER,
+    HISTORY,
+    LINEAGE,
+    Row,
+    SnapshotError,
+    Snapshots,
+    now,
+)
 from tests.models.conftest import SMALL
 from tests.support import ROOT
 
@@ -73,6 +82,72 @@ def test_what_is_published_is_in_use_and_scores_as_it_did(snapshots: Snapshots) 
     assert snapshots.publish(load_checkpoint(home)) == (version, home), "once more is no other"
     assert snapshots.kept() == [home.parent.name]
     assert strays(snapshots) == []
+
+
+def flip(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+
+
+def damage(home: Path, how: str) -> None:
+    match how:
+        case "cut short":
+            (home / "model.safetensors").write_bytes(b"short")
+        case "flipped":
+            flip(home / "model.safetensors")
+        case "another config":
+            (home / "config.json").write_bytes(b"{}")
+        case "no checkpoint":
+            shutil.rmtree(home)
+        case "a file":
+            shutil.rmtree(home)
+            home.write_bytes(b"")
+        case "a file for a folder":
+            shutil.rmtree(home.parent)
+            home.parent.write_bytes(b"")
+        case _:
+            (home / how).unlink()
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        *("cut short", "flipped", "model.safetensors", "config.json", "another config"),
+        *("no checkpoint", "a file", "a file for a folder"),
+    ],
+)
+def test_a_folder_of_the_same_digest_that_is_not_whole_is_mended(
+    snapshots: Snapshots, how: str
+) -> None:
+    version, home = snapshots.publish(checkpoint(1))
+    whole = {file.name: file.read_bytes() for file in home.iterdir()}
+    damage(home, how)
+    assert snapshots.publish(checkpoint(1)) == (version, home)
+    assert {file.name: file.read_bytes() for file in home.iterdir()} == whole
+    assert load_checkpoint(home).version == version
+    assert snapshots.current() == home
+    assert strays(snapshots) == []
+
+
+def test_while_a_folder_is_mended_there_always_is_a_current_one(snapshots: Snapshots) -> None:
+    """A stream that saw none would go over to the model that it was started with."""
+    _, home = snapshots.publish(checkpoint(1))
+    done = threading.Event()
+    seen: set[Path | None] = set()
+
+    def read() -> None:
+        while not done.is_set():
+            seen.add(snapshots.current())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for _ in range(10):
+        flip(home / "model.safetensors")
+        snapshots.publish(checkpoint(1))
+    done.set()
+    reader.join()
+    assert seen == {home}
 
 
 def test_so_many_are_kept_beside_the_one_in_use(snapshots: Snapshots) -> None:
@@ -188,13 +263,79 @@ def test_back_to_what_is_not_there_names_what_is(snapshots: Snapshots) -> None:
         Snapshots(snapshots.folder.parent / "other").roll_back("raccoon-0123")
 
 
-def test_from_the_base_back_is_forward_to_the_newest(snapshots: Snapshots) -> None:
+def test_back_is_never_to_what_was_rolled_back_from(snapshots: Snapshots) -> None:
+    first, second = publish(snapshots, 1), publish(snapshots, 2)
+    snapshots.roll_back()
+    third = publish(snapshots, 3)
+    snapshots.roll_back()
+    assert in_use(snapshots) == first, "the second one was found wanting"
+    with pytest.raises(SnapshotError, match=rf"older .*{second}"):
+        snapshots.roll_back()
+    assert in_use(snapshots) == first
+    snapshots.roll_back(third)
+    fourth = publish(snapshots, 4)
+    for name in (third, first):
+        snapshots.roll_back()
+        assert in_use(snapshots) == name
+    assert fourth in snapshots.kept()
+
+
+def test_what_was_in_use_before_is_kept_longer_than_what_was_rolled_back_from(
+    snapshots: Snapshots,
+) -> None:
+    first, *rest = (publish(snapshots, seed) for seed in range(4))
+    snapshots.roll_back(first)
+    publish(snapshots, 5)
+    assert snapshots.kept()[:-1] == [first, *rest[-2:]], "the oldest is the way back"
+    snapshots.roll_back()
+    assert in_use(snapshots) == first
+
+
+def test_published_once_more_it_has_its_new_place_in_the_order(snapshots: Snapshots) -> None:
+    first, second = publish(snapshots, 1), publish(snapshots, 2)
+    assert publish(snapshots, 1) == first == in_use(snapshots)
+    snapshots.roll_back()
+    assert in_use(snapshots) == second
+    with pytest.raises(SnapshotError):
+        snapshots.roll_back()
+
+
+def test_from_what_is_gone_back_is_to_the_one_before(snapshots: Snapshots) -> None:
+    first, second = publish(snapshots, 1), publish(snapshots, 2)
+    shutil.rmtree(snapshots.folder / second)
+    assert snapshots.current() is None
+    snapshots.roll_back()
+    assert in_use(snapshots) == first
+
+
+@pytest.mark.parametrize("lineage", [None, b"", b"\xff\0 0123\n"])
+def test_without_an_order_the_age_is_gone_by(snapshots: Snapshots, lineage: bytes | None) -> None:
+    """As programs left it that kept none; what is published from then on has one."""
+    names = [publish(snapshots, seed) for seed in range(3)]
+    file = snapshots.folder / LINEAGE
+    file.unlink() if lineage is None else file.write_bytes(lineage)
+    snapshots.roll_back()
+    assert in_use(snapshots) == names[1]
+    publish(snapshots, 4)
+    for name in (names[1], names[0]):
+        snapshots.roll_back()
+        assert in_use(snapshots) == name
+
+
+def test_from_the_base_back_is_nowhere_unasked(snapshots: Snapshots) -> None:
+    """Whoever went to the base left all of them."""
     name = publish(snapshots, 1)
     snapshots.forget_current()
     assert snapshots.current() is None
     snapshots.forget_current()
-    snapshots.roll_back()
+    with pytest.raises(SnapshotError, match=rf"`--to VERSION` .*raccoon-{name}"):
+        snapshots.roll_back()
+    snapshots.roll_back(name)
     assert in_use(snapshots) == name
+    snapshots.forget_current()
+    publish(snapshots, 2)
+    with pytest.raises(SnapshotError):
+        snapshots.roll_back()
 
 
 def test_what_was_learnt_from_another_model_is_told_apart(snapshots: Snapshots) -> None:
@@ -332,7 +473,9 @@ def test_the_folder_is_laid_out_as_it_is_documented(snapshots: Snapshots) -> Non
     snapshots.record(Row(at=now(), action="published", version=f"raccoon-{name}"))
     folder = snapshots.folder
     assert folder.name == FOLDER
-    assert sorted(path.name for path in folder.iterdir()) == sorted([name, CURRENT, HISTORY])
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        [name, CURRENT, HISTORY, LINEAGE]
+    )
     assert (folder / CURRENT).readlink() == Path(name), "relative: the directory may be moved"
 
 
