@@ -32,6 +32,8 @@ LEAST, CLIP_LEAST = 1e-3, 0.1
 """Nats that every loss counts as at least, and below which none is clipped."""
 MOST = 20.0
 """Nats; a loss that is no number, or endless, counts as so much until the clip."""
+HEAVIEST = 5.0
+"""Importance above which an entry weighs no more: one that is seldom drawn must not lead."""
 COUNTED = 1024
 """Lines of a template that its label rests on: when there are more, all count half."""
 
@@ -59,7 +61,7 @@ class Teaching:
 
 class Sampled(NamedTuple):
     at: Places  # (n,)
-    weight: Floats  # (n,) importance, at most 1
+    weight: Floats  # (n,) importance, 1 on average
 
 
 class Replay:
@@ -134,6 +136,16 @@ class Replay:
         return self._held.refused
 
     @property
+    def dropped(self) -> dict[str, int]:
+        """All that was left out or let go, by why."""
+        return {
+            "evicted": self.evicted,
+            "refused": self.refused,
+            "disputed": self.disputed,
+            "spoilt": self.spoilt,
+        }
+
+    @property
     def beta(self) -> float:
         """The exponent of the importance weights now."""
         done = min(1.0, self._drawn / BETA_SAMPLES)
@@ -180,8 +192,9 @@ class Replay:
     def sample(self, n: int) -> Sampled:
         """n places of the training part, drawn with replacement, by `chances`.
 
-        Their weights are (N P)^-β over the greatest that an entry could have. Raises ValueError
-        where there is nothing to draw.
+        Their weights are (N P)^-β, clipped, over what that is expected to be: over the greatest,
+        as Schaul et al. have it, all that is replayed would weigh the less the more β corrects.
+        Raises ValueError where there is nothing to draw.
         """
         places, chance = self.chances()
         if not len(places):
@@ -189,9 +202,10 @@ class Replay:
         total = np.cumsum(chance)
         drawn = np.searchsorted(total, total[-1] * self._random.random(n), side="right")
         drawn = drawn.clip(max=len(places) - 1)  # rounding may lead one past the end
-        weight = (chance.min() / chance[drawn]) ** self.beta
+        weight = ((len(places) * chance) ** -self.beta).clip(max=HEAVIEST)  # (N,)
+        weight /= chance @ weight
         self._drawn += n
-        return Sampled(places[drawn], weight.astype(np.float32))
+        return Sampled(places[drawn], weight[drawn].astype(np.float32))
 
     def chances(self) -> tuple[Places, Doubles]:
         """Places of the training part, (N,), and P of each: (1 - u) p^α / Σ p^α + u / N.

@@ -264,11 +264,38 @@ def test_weights_make_up_for_the_chances_and_do_so_fully_in_the_end(
     for beta in (0.4, 0.7, 1.0, 1.0):
         assert buffer.beta == pytest.approx(beta)
         sampled = buffer.sample(500)
-        inverse = np.array([place_chance[i] for i in sampled.at.tolist()]) * len(chance)
-        greatest = (len(chance) * chance.min()) ** -beta
-        np.testing.assert_allclose(sampled.weight, inverse**-beta / greatest, rtol=1e-5)
-        assert sampled.weight.max() <= 1
+        drawn = np.array([place_chance[i] for i in sampled.at.tolist()]) * len(chance)
+        expected = (chance * (len(chance) * chance) ** -beta).sum()
+        np.testing.assert_allclose(sampled.weight, drawn**-beta / expected, rtol=1e-5)
         assert sampled.weight.dtype == np.float32
+
+
+@pytest.mark.parametrize("uniform", [0.2, 1e-3])
+def test_what_is_replayed_weighs_one_on_average_however_far_beta_has_risen(
+    uniform: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the new half of an update would outweigh the old one, and more so in time."""
+    monkeypatch.setattr(module, "BETA_SAMPLES", 40_000)
+    buffer = Replay(256, beta=0.4, uniform=uniform, seed=1)
+    loss = np.random.default_rng(0).exponential(1, 200)
+    loss[:20] = 0
+    add(buffer, teaching(ids(200)), loss=loss.tolist())
+    for _ in range(4):
+        weight = buffer.sample(20_000).weight
+        error = weight.std() / np.sqrt(len(weight))
+        assert abs(weight.mean() - 1) < 5 * error
+        assert weight.max() < 2 * module.HEAVIEST
+
+
+def test_what_is_dropped_is_counted_by_why() -> None:
+    buffer = Replay(16, source_share=1.0)
+    assert buffer.dropped == {"evicted": 0, "refused": 0, "disputed": 0, "spoilt": 0}
+    add(buffer, teaching(ids(40)), stored=np.nan)
+    assert buffer.dropped["spoilt"] == 40
+    add(buffer, teaching(ids(40)))
+    assert buffer.dropped["evicted"] + buffer.dropped["refused"] == 24
+    assert buffer.dropped["evicted"] == buffer.evicted
+    assert buffer.dropped["refused"] == buffer.refused
 
 
 def test_mislabelled_templates_do_not_take_over() -> None:

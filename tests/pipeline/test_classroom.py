@@ -84,6 +84,12 @@ def lessons(
     return sorted(found, key=lambda one: one.template_id)[:most]
 
 
+def nonsense(*apps: str) -> list[Lesson]:
+    """The same texts from other programs, of which the model knows none, with other labels."""
+    turned = lessons(turned=True)
+    return [lesson(one.text, one.severity, "evil", app) for app in apps for one in turned]
+
+
 def held_out(of: list[Lesson]) -> list[Lesson]:
     return [one for one in of if is_held_out(one.template_id)]
 
@@ -255,8 +261,7 @@ def test_a_candidate_that_was_taught_nonsense_is_rejected(
     good = lessons()
     learn(classroom, good)
     in_use = {name: p.detach().clone() for name, p in learning.checkpoint.model.named_parameters()}
-    nonsense = trained_on(lessons("evil", turned=True, tail=" again"))
-    gate = learn(classroom, nonsense)
+    gate = learn(classroom, trained_on(nonsense("evil")))
     assert gate is not None
     assert not gate.passed
     assert gate.accuracy < gate.accuracy_before > 0.8
@@ -287,8 +292,7 @@ def test_every_source_has_one_vote(classroom: Classroom, learning: Watched) -> N
         for one in (lessons(f"host {n}")[i] for i in some)
     ]
     learn(classroom, honest)
-    evil = lessons("evil", turned=True, tail=" again") + lessons("evil", turned=True, tail=" now")
-    gate = learn(classroom, evil)
+    gate = learn(classroom, nonsense("evil", "worse"))
     assert gate is not None
     entries = classroom.replay.take(classroom.replay.held_out())
     sources = Counter(entries.source)
