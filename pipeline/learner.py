@@ -257,6 +257,7 @@ class Learner:
                 self.failed,
                 self.classroom.dropped,
                 self.accuracy,
+                self.classroom.replay.dropped,
             ),
         )
 

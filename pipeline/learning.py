@@ -25,7 +25,7 @@ from pipeline.feedback_file import FeedbackError
 from pipeline.frames import Frames, places
 from pipeline.labels import LabelFilter, parse_policy
 from pipeline.learner import Options
-from pipeline.lessons import Lesson, Note, Published, Status
+from pipeline.lessons import FromLearner, Lesson, Note, Published, Status
 from pipeline.quarantine import Quarantine
 from pipeline.sender_habits import SenderHabits
 from pipeline.snapshots import Snapshots
@@ -208,7 +208,7 @@ class StreamLearning:
         if self._temporary is not None:
             self._temporary.cleanup()
 
-    def _hear(self, message: Status | Published | Note) -> None:
+    def _hear(self, message: FromLearner) -> None:
         metrics = self._metrics
         match message:
             case Note(text):
@@ -223,6 +223,8 @@ class StreamLearning:
                 metrics.advance(metrics.gate_rejections_total, message.rejected)
                 metrics.advance(metrics.snapshot_failures_total, message.failed)
                 metrics.advance(metrics.dropped_lessons_total, message.dropped, "learner")
+                for reason, entries in message.dropped_entries.items():
+                    metrics.advance(metrics.replay_dropped_entries_total, entries, reason)
                 if message.accuracy is not None:
                     metrics.learner_holdout_accuracy.set(message.accuracy)
 
@@ -232,6 +234,9 @@ class StreamLearning:
         metrics.advance(metrics.lessons_total, tutor.told)
         metrics.advance(metrics.dropped_lessons_total, tutor.dropped, "channel")
         metrics.quarantined_templates.set(len(self.quarantine))
+        metrics.advance(
+            metrics.quarantine_crowded_out_templates_total, self.quarantine.crowded_out
+        )
         for reason, lines in self.filter.withheld.items():
             metrics.advance(metrics.withheld_labels_total, lines, reason)
 

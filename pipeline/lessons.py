@@ -67,6 +67,8 @@ class Status(msgspec.Struct, tag="status"):
     """Lessons that made room for newer ones while they waited."""
     accuracy: float | None
     """Of the model in use, on the held-out slice of the buffer."""
+    dropped_entries: dict[str, int]
+    """Of the replay buffer: what it left out or let go, by reason (models.replay)."""
 
 
 class Published(msgspec.Struct, tag="published"):

@@ -42,6 +42,8 @@ BATCH_BUCKETS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536)
 SEVERITIES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 """Severity keywords by code, RFC 5424 Table 2 (as syslog.conf writes them)."""
 PATHS = ("cache", "model", "shed")
+REPLAY_DROPS = ("evicted", "refused", "disputed", "spoilt")
+"""As `models.replay.Replay.dropped` names them."""
 OTHER = "other"
 _MOST_SERIES = 128
 
@@ -168,6 +170,12 @@ class Metrics:
         self.replay_buffer_entries = gauge(
             "replay_buffer_entries", "Templates in the learner's replay buffer."
         )
+        self.replay_dropped_entries_total = counter(
+            "replay_dropped_entries_total",
+            "What the replay buffer let go or left out: `evicted` made room, `refused` found "
+            "none, `disputed` contradicts the template's source, `spoilt` has no finite logits.",
+            "reason",
+        )
         self.learner_updates_total = counter("learner_updates_total", "Updates the learner made.")
         self.learner_starts_total = counter(
             "learner_starts_total", "Learner processes started: the first, and one for each death."
@@ -193,6 +201,10 @@ class Metrics:
         self.quarantined_templates = gauge(
             "quarantined_templates", "Anomalous templates kept from learning."
         )
+        self.quarantine_crowded_out_templates_total = counter(
+            "quarantine_crowded_out_templates_total",
+            "Templates that may teach again early, for want of room in the quarantine.",
+        )
         self.feedback_templates = gauge(
             "feedback_templates", "Templates that a person has said something of."
         )
@@ -213,6 +225,7 @@ class Metrics:
         )
         for path in PATHS:
             self.add(self.scored_messages_total, 0, path)
+        self.add_counts(self.replay_dropped_entries_total, dict.fromkeys(REPLAY_DROPS, 0))
         self.add_counts(self.predicted_severity_total, dict.fromkeys(SEVERITIES, 0))
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client import Histogram as ReferenceHistogram
 from prometheus_client.parser import text_string_to_metric_families
 
+from models.replay import Replay
 from pipeline.metrics import LATENCY_BUCKETS_S, OTHER, SEVERITIES, Histogram, Metrics
 from tests.support import tool
 
@@ -108,6 +109,8 @@ def test_a_fresh_program_shows_zeros_and_what_it_does_not_know_as_nan() -> None:
     assert value(metrics, "model_info", version="none", dtype="none") == 1
     for severity in SEVERITIES:
         assert value(metrics, "predicted_severity_total", severity=severity) == 0
+    for reason in Replay().dropped:
+        assert value(metrics, "replay_dropped_entries_total", reason=reason) == 0
 
 
 def test_an_opened_source_counts_from_zero() -> None:

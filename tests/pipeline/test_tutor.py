@@ -19,10 +19,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.checkpoint import Card, Checkpoint, load_checkpoint, save_checkpoint
+from models.inference import Engine
 from models.raccoon import Raccoon
 from models.text import canonical
 from pipeline import learner, tutor
+from pipeline.config import Config
 from pipeline.learner import BURST_S, Budget, Learner, Options
+from pipeline.learning import StreamLearning
 from pipeline.lessons import (
     MESSAGE_LESSONS,
     Begin,
@@ -39,7 +42,10 @@ from pipeline.lessons import (
     send,
     to_learner,
 )
-from pipeline.scorer import MAX_APP_BYTES
+from pipeline.metrics import Metrics
+from pipeline.process import Processor
+from pipeline.quarantine import MAX_TEMPLATES
+from pipeline.scorer import MAX_APP_BYTES, Scorer
 from pipeline.snapshots import Snapshots
 from pipeline.templates import TemplateTable, template_id
 from pipeline.tutor import DECLARED, TELL_AGAIN, Labels, Telling, Tutor, labels_of
@@ -47,6 +53,7 @@ from tests.models.conftest import SMALL
 from tests.support import ROOT
 
 ERR, INFO, DEBUG = 3, 6, 7
+ENTRIES = 64
 PATIENCE_S = 300.0
 """How long a test waits for a process of the lowest priority; none asserts how long it took."""
 
@@ -347,6 +354,48 @@ def test_it_learns_publishes_ends_and_goes_on(
     first = next(message for message in heard if isinstance(message, Status))
     assert first.entries == len(course()), "what it knew was saved"
     assert said == []
+
+
+def test_what_the_buffer_and_the_quarantine_leave_out_is_counted(
+    base: Path, tmp_path: Path, said: list[str]
+) -> None:
+    """Of 200 templates the buffer of a real learner has room for a few."""
+    metrics = Metrics()
+    config = Config(state_dir=str(tmp_path), learn=True, learn_budget=1.0, replay_entries=ENTRIES)
+    processor = Processor(Scorer(Engine.load(base, dtype="fp32")))
+    learning = StreamLearning(config, base, processor, metrics, said.append)
+
+    def count(name: str, **labels: str) -> float | None:
+        return metrics.registry.get_sample_value(f"ltt_stream_{name}", labels)
+
+    def left_out() -> float:
+        learning.tick()
+        found = [
+            count("replay_dropped_entries_total", reason=reason)
+            for reason in ("evicted", "refused", "disputed", "spoilt")
+        ]
+        assert None not in found, "each is there from the start"
+        return sum(n or 0 for n in found)
+
+    lessons = course()[::6]
+    others = [
+        msgspec.structs.replace(one, source="another", severity=7 - one.severity)
+        for one in lessons
+    ]
+    learning.quarantine.add(np.arange(1, MAX_TEMPLATES + 4, dtype=np.uint64), time.time())
+    learning.start()
+    assert learning.tutor is not None
+    try:
+        assert left_out() == 0
+        assert count("quarantine_crowded_out_templates_total") == 3
+        for one in lessons:
+            until(lambda one=one: learning.tutor.tell(one))
+        until(lambda: left_out() == len(lessons) - ENTRIES)
+        for one in others:
+            until(lambda one=one: learning.tutor.tell(one))
+        until(lambda: left_out() and count("replay_dropped_entries_total", reason="disputed"))
+    finally:
+        learning.close()
 
 
 FULL = """
