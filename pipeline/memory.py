@@ -25,6 +25,7 @@ HALF_LIFE = 64.0
 """Labels of a template after which a label weighs half: senders change their mind."""
 MAX_TEMPLATES = 8192
 """Templates remembered of one source; the half that spoke longest ago is then forgotten."""
+_NONE, _UNASKED = -1, -2
 
 Counts = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.integer]
@@ -50,6 +51,9 @@ class Memory:
         """Entries whose first labels are among the new ones."""
         self._entry: dict[int, int] = {}
         self._entry_of_row = np.zeros(0, np.int32)
+        """Of the table's rows: an entry, `_NONE` where there is none, `_UNASKED`."""
+        self._id_of_row = np.zeros(0, np.uint64)
+        """The template that a row was of when that was found out: rows move."""
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -167,23 +171,21 @@ class Memory:
 
     def _index(self) -> None:
         self._entry = {template: i for i, template in enumerate(self._ids.tolist())}
-        self._entry_of_row[:] = -1
+        self._entry_of_row[:] = _UNASKED
 
     def _known(self, rows: Rows, table: TemplateTable) -> npt.NDArray[np.int32]:
-        """Entries of these rows, -1 where nothing is remembered."""
+        """Entries of these rows, `_NONE` where nothing is remembered."""
         if len(self._entry_of_row) != table.capacity:
-            self._entry_of_row = np.full(table.capacity, -1, np.int32)
+            self._entry_of_row = np.full(table.capacity, _UNASKED, np.int32)
+            self._id_of_row = np.zeros(table.capacity, np.uint64)
         entries = self._entry_of_row[rows]
         ids = table.template_id[rows]
-        # Rows move when the table makes room: an entry holds only if it is of the same template.
-        right = entries >= 0
-        if len(self._ids):
-            right &= self._ids[entries] == ids
-        missed = np.flatnonzero(~right)
+        missed = np.flatnonzero((entries == _UNASKED) | (self._id_of_row[rows] != ids))
         if len(missed):
             get = self._entry.get
-            entries[missed] = [get(template, -1) for template in ids[missed].tolist()]
+            entries[missed] = [get(template, _NONE) for template in ids[missed].tolist()]
             self._entry_of_row[rows[missed]] = entries[missed]
+            self._id_of_row[rows[missed]] = ids[missed]
         return entries
 
     def _entries(self, rows: Rows, table: TemplateTable) -> npt.NDArray[np.int32]:
@@ -195,6 +197,7 @@ class Memory:
         fresh = list(dict.fromkeys(table.template_id[rows[missing]].tolist()))
         first = len(self._ids)
         self._entry |= {template: first + i for i, template in enumerate(fresh)}
+        self._entry_of_row[self._entry_of_row == _NONE] = _UNASKED
         more = len(fresh)
         self._ids = np.concatenate([self._ids, np.array(fresh, np.uint64)])
         self._counts = np.concatenate([self._counts, np.zeros((more, 8), np.float32)])
