@@ -25,7 +25,10 @@ HALF_LIFE = 64.0
 """Labels of a template after which a label weighs half: senders change their mind."""
 MAX_TEMPLATES = 8192
 """Templates remembered of one source; the half that spoke longest ago is then forgotten."""
-_NONE, _UNASKED = -1, -2
+NEIGHBOURS = 1024
+"""Labelled templates that are asked of one without labels, those met last: a bound on the time."""
+_ROOM = 256
+_UNASKED = -1
 
 Counts = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.integer]
@@ -36,10 +39,14 @@ class Memory:
 
     def __init__(self, max_templates: int = MAX_TEMPLATES) -> None:
         self._max_templates = max_templates
+        self._size = 0
+        """Templates; the columns below have room for some more."""
         self._ids = np.zeros(0, np.uint64)
         self._counts = np.zeros((0, 8), np.float32)
         self._new = np.zeros((0, 8), np.float32)
         """Labels that count from the next renewal on."""
+        self._labelled = np.zeros(0, np.bool_)
+        """Of which a label counts."""
         self._used = np.zeros(0, np.int64)
         self._apps = np.zeros(0, np.int32)
         """Programs, as the template table numbers them."""
@@ -51,12 +58,14 @@ class Memory:
         """Entries whose first labels are among the new ones."""
         self._entry: dict[int, int] = {}
         self._entry_of_row = np.zeros(0, np.int32)
-        """Of the table's rows: an entry, `_NONE` where there is none, `_UNASKED`."""
+        """Of the table's rows: an entry, `_none` where there is none, or something older."""
+        self._none = _UNASKED - 1
+        """Another negative number each time that templates were added: ask again."""
         self._id_of_row = np.zeros(0, np.uint64)
         """The template that a row was of when that was found out: rows move."""
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return self._size
 
     def observe(self, rows: Rows, declared: npt.NDArray[np.int16], table: TemplateTable) -> None:
         """Note N labels: rows of the table, and the severity of each, -1 without one."""
@@ -69,7 +78,7 @@ class Memory:
         astray = np.flatnonzero(~self._placed[entries])
         if len(astray):
             self._place(entries[astray], rows[astray], table)
-        unlabelled = ~self._counts[entries].any(axis=1)
+        unlabelled = ~self._labelled[entries]
         if unlabelled.any():
             self._first.update(entries[unlabelled].tolist())
         np.add.at(self._new.reshape(-1), entries * 8 + declared, np.float32(1))
@@ -80,7 +89,7 @@ class Memory:
         self._clock += 1
         self._count(np.flatnonzero(self._new.any(axis=1)))
         self._first.clear()
-        if len(self._ids) > self._max_templates:
+        if self._size > self._max_templates:
             self._forget()
 
     @property
@@ -91,9 +100,9 @@ class Memory:
     def unlabelled(self, rows: Rows, table: TemplateTable) -> npt.NDArray[np.bool_]:
         """(N,) which rows are of templates of which no label counts."""
         entries = self._known(rows, table)
-        if not len(self._ids):
+        if not self._size:
             return np.ones(len(rows), np.bool_)
-        return (entries < 0) | ~self._counts[entries].any(axis=1)
+        return (entries < 0) | ~self._labelled[entries]
 
     def settle(self, table: TemplateTable) -> None:
         """Let the first labels of templates count; their rows are to be predicted anew."""
@@ -107,13 +116,14 @@ class Memory:
         counts = self._counts[changed]
         add_fading(counts, self._new[changed], HALF_LIFE)
         self._counts[changed] = counts
+        self._labelled[changed] = True
         self._new[changed] = 0
 
     def blend(
         self, probability: Counts, rows: npt.NDArray[np.integer], table: TemplateTable
     ) -> Counts:
         """(R, 8) what the model says of these rows → what the labels and the model say."""
-        if not len(self._ids):
+        if not self._size:
             return probability
         entries = self._known(rows, table)
         counts = self._counts[entries]  # of another entry where there is none
@@ -126,8 +136,8 @@ class Memory:
         new = np.flatnonzero(total == 0)
         if len(new):
             self._fit(table.latent.shape[1])
-            known = self._placed & self._counts.any(axis=1)
-            if known.any():
+            known = np.flatnonzero(self._placed & self._labelled)[-NEIGHBOURS:]
+            if len(known):
                 labels = self._counts[known]
                 probability[new] = heed_neighbours(
                     probability[new],
@@ -142,7 +152,7 @@ class Memory:
     def change_model(self, table: TemplateTable) -> None:
         """Latents of another model: those of the table at once, others when they show up."""
         self._placed[:] = False
-        if len(self._ids):
+        if self._size:
             rows = np.arange(table.size)
             entries = self._known(rows, table)
             there = entries >= 0
@@ -164,29 +174,33 @@ class Memory:
         self._ids, self._used, self._apps = ids.copy(), used.copy(), apps.copy()
         self._latents, self._placed = latents.copy(), placed.copy()
         self._counts, self._new = counts[:, 0].copy(), counts[:, 1].copy()
-        first = self._new.any(axis=1) & ~self._counts.any(axis=1)
+        self._size = len(ids)
+        self._labelled = np.asarray(self._counts.any(axis=1), np.bool_)
+        first = self._new.any(axis=1) & ~self._labelled
         self._first = set(np.flatnonzero(first).tolist())
         self._clock = int(used.max(initial=0)) + 1
         self._index()
 
     def _index(self) -> None:
-        self._entry = {template: i for i, template in enumerate(self._ids.tolist())}
+        ids = self._ids[: self._size].tolist()
+        self._entry = {template: i for i, template in enumerate(ids)}
         self._entry_of_row[:] = _UNASKED
 
     def _known(self, rows: Rows, table: TemplateTable) -> npt.NDArray[np.int32]:
-        """Entries of these rows, `_NONE` where nothing is remembered."""
+        """Entries of these rows, -1 where nothing is remembered."""
         if len(self._entry_of_row) != table.capacity:
             self._entry_of_row = np.full(table.capacity, _UNASKED, np.int32)
             self._id_of_row = np.zeros(table.capacity, np.uint64)
         entries = self._entry_of_row[rows]
         ids = table.template_id[rows]
-        missed = np.flatnonzero((entries == _UNASKED) | (self._id_of_row[rows] != ids))
+        unknown = (entries < 0) & (entries != self._none)
+        missed = np.flatnonzero(unknown | (self._id_of_row[rows] != ids))
         if len(missed):
             get = self._entry.get
-            entries[missed] = [get(template, _NONE) for template in ids[missed].tolist()]
+            entries[missed] = [get(template, self._none) for template in ids[missed].tolist()]
             self._entry_of_row[rows[missed]] = entries[missed]
             self._id_of_row[rows[missed]] = ids[missed]
-        return entries
+        return np.maximum(entries, -1)
 
     def _entries(self, rows: Rows, table: TemplateTable) -> npt.NDArray[np.int32]:
         """Entries of these rows; those of templates not met before are added."""
@@ -195,19 +209,13 @@ class Memory:
         if not len(missing):
             return entries
         fresh = list(dict.fromkeys(table.template_id[rows[missing]].tolist()))
-        first = len(self._ids)
+        first, more = self._size, len(fresh)
         self._entry |= {template: first + i for i, template in enumerate(fresh)}
-        self._entry_of_row[self._entry_of_row == _NONE] = _UNASKED
-        more = len(fresh)
-        self._ids = np.concatenate([self._ids, np.array(fresh, np.uint64)])
-        self._counts = np.concatenate([self._counts, np.zeros((more, 8), np.float32)])
-        self._new = np.concatenate([self._new, np.zeros((more, 8), np.float32)])
-        self._used = np.concatenate([self._used, np.zeros(more, np.int64)])
-        self._apps = np.concatenate([self._apps, np.zeros(more, np.int32)])
+        self._none -= 1
         self._fit(table.latent.shape[1])
-        room = np.zeros((more, table.latent.shape[1]), np.float32)
-        self._latents = np.concatenate([self._latents, room])
-        self._placed = np.concatenate([self._placed, np.zeros(more, np.bool_)])
+        self._make_room(first + more)
+        self._ids[first : first + more] = np.array(fresh, np.uint64)
+        self._size += more
         return self._known(rows, table)
 
     def _fit(self, length: int) -> None:
@@ -216,6 +224,16 @@ class Memory:
             self._latents = np.zeros((len(self._latents), length), np.float32)
             self._placed[:] = False
 
+    def _make_room(self, templates: int) -> None:
+        """For so many in all, and to grow: to copy everything for each one takes too long."""
+        if templates <= len(self._ids):
+            return
+        for name in _COLUMNS:
+            column = getattr(self, name)
+            longer = np.zeros((templates + max(templates, _ROOM), *column.shape[1:]), column.dtype)
+            longer[: len(column)] = column
+            setattr(self, name, longer)
+
     def _place(self, entries: npt.NDArray[np.integer], rows: Rows, table: TemplateTable) -> None:
         self._fit(table.latent.shape[1])
         self._latents[entries] = table.latent[rows]
@@ -223,13 +241,15 @@ class Memory:
         self._placed[entries] = True
 
     def _forget(self) -> None:
-        order = np.argsort(self._used, kind="stable")
-        kept = np.sort(order[len(order) - self._max_templates // 2 :])
-        self._ids, self._used = self._ids[kept], self._used[kept]
-        self._counts, self._new = self._counts[kept], self._new[kept]
-        self._apps, self._placed = self._apps[kept], self._placed[kept]
-        self._latents = self._latents[kept]
+        order = np.argsort(self._used[: self._size], kind="stable")
+        kept = np.sort(order[self._size - self._max_templates // 2 :])
+        for name in _COLUMNS:
+            setattr(self, name, getattr(self, name)[kept])
+        self._size = len(kept)
         self._index()
+
+
+_COLUMNS = ("_ids", "_counts", "_new", "_labelled", "_used", "_apps", "_latents", "_placed")
 
 
 def kept_memories(memories: Sequence[Memory]) -> dict[str, npt.NDArray[Any]]:
@@ -240,12 +260,14 @@ def kept_memories(memories: Sequence[Memory]) -> dict[str, npt.NDArray[Any]]:
         memory._fit(length)
     return {
         "memory_templates": np.array([len(m) for m in memories], np.int64),  # (S,) sum K
-        "memory_ids": np.concatenate([m._ids for m in some]),  # (K,)
-        "memory_counts": np.concatenate([np.stack((m._counts, m._new), 1) for m in some]),
-        "memory_used": np.concatenate([m._used for m in some]),  # (K,)
-        "memory_apps": np.concatenate([m._apps for m in some]),  # (K,)
-        "memory_latents": np.concatenate([m._latents for m in some]),  # (K, D)
-        "memory_placed": np.concatenate([m._placed for m in some]),  # (K,)
+        "memory_ids": np.concatenate([m._ids[: m._size] for m in some]),  # (K,)
+        "memory_counts": np.concatenate(
+            [np.stack((m._counts, m._new), 1)[: m._size] for m in some]
+        ),
+        "memory_used": np.concatenate([m._used[: m._size] for m in some]),  # (K,)
+        "memory_apps": np.concatenate([m._apps[: m._size] for m in some]),  # (K,)
+        "memory_latents": np.concatenate([m._latents[: m._size] for m in some]),  # (K, D)
+        "memory_placed": np.concatenate([m._placed[: m._size] for m in some]),  # (K,)
     }
 
 

@@ -285,7 +285,8 @@ class Past:
         for low in range(known, len(self.ids), _CHUNK):
             part = self.latents[low : low + _CHUNK]
             before = np.zeros(len(part), np.float32)
-            for start in range(0, low, _CENTRES):
+            oldest = max(low - MAX_TEMPLATES, 0)  # one batch may bring many more
+            for start in range(oldest, low, _CENTRES):
                 those = slice(start, min(start + _CENTRES, low))
                 kernels = _kernels(part, self.latents[those], self.width)
                 if not self.placed[those].all():
@@ -296,7 +297,7 @@ class Past:
             np.fill_diagonal(among, 0.0)
             before_here = before + np.tril(among).sum(axis=1)
             self.near[low : low + len(part)] = before + among.sum(axis=1)
-            templates = self.placed[:low].sum() + np.arange(len(part))
+            templates = self.placed[oldest:low].sum() + np.arange(len(part))
             within = slice(low - known, low - known + len(part))
             found[within] = self._smooth(before_here, templates, log_base[within])
         return found

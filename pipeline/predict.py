@@ -20,6 +20,10 @@ Sources = Sequence[tuple[str, int]]
 """Where a batch's lines come from: a source and its number of lines, one after the other."""
 
 
+WINDOW = 128
+"""Lines that are looked at anew for first labels after some were settled: a flood has many."""
+MOST_AGAIN = 4096
+"""Templates that are predicted anew at once; what more there are, when they come."""
 BLOCK = 16
 """Lines of a source after which a template's first label counts, at the latest."""
 TOLD = 0.98
@@ -89,8 +93,12 @@ def _of_one_source(
     start = 0
     memory = prior.memory
     first = (declared >= 0) & memory.unlabelled(rows, table)
+    known_to = len(rows)  # up to here `first` is as it is now
     while start < len(rows):
-        stop = min(start + prior.due - prior.lines, len(rows))
+        if start >= known_to:
+            known_to = min(start + WINDOW, len(rows))
+            first[start:known_to] &= memory.unlabelled(rows[start:known_to], table)
+        stop = min(start + prior.due - prior.lines, known_to)
         first_label = start + int(first[start:stop].argmax())
         settles = False
         if memory.waits or first[first_label]:
@@ -113,12 +121,12 @@ def _of_one_source(
         priors.observe(prior, table.app[at], declared[part], probability)
         if memory.waits and settles:
             memory.settle(table)
-        if start < len(rows) and (settles or stamp != prior.stamp) and first[start:].any():
-            first[start:] &= memory.unlabelled(rows[start:], table)
+        if (settles or stamp != prior.stamp) and first[start:].any():
+            known_to = start
         if stamp not in (0, prior.stamp):
             # What came in the last stretch will come again: once for all is cheaper.
             again = np.flatnonzero(table.prior_stamp[: table.size] == stamp)
-            _refresh(table, prior, priors.strength, again)
+            _refresh(table, prior, priors.strength, again[-MOST_AGAIN:])
     return result
 
 

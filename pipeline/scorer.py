@@ -92,6 +92,8 @@ class Scorer:
         """Reads the significant slots, of the stems that have some."""
         self._row_of_text: dict[tuple[str, str, int], int] = {}
         """Of program, canonical text and facility."""
+        self._ids: set[int] = set()
+        """Template ids in the table, and maybe some that are gone."""
         self._said: dict[int, tuple[int, int]] = {}
         """What people have said of templates, by template id: columns `told` and `verdict`."""
         self.mistrusts: Callable[[str, int], bool] = lambda app, facility: False
@@ -278,10 +280,15 @@ class Scorer:
 
         The same text of another facility is no news.
         """
+        template = int(self.table.template_id[row])
+        before = self._counted.pop(template, 0)
+        if template not in self._ids:  # with no facility: nearly always
+            self._ids.add(template)
+            return before
         app, text = self.table.texts[row]
         others = (self._row_of_text.get((app, text, facility)) for facility in FACILITIES)
         counts = [int(self.table.seen[other]) for other in others if other is not None]
-        return max([self._counted.pop(int(self.table.template_id[row]), 0), *counts])
+        return max([before, *counts])
 
     def _encode(self, start: int, overloaded: Callable[[], bool]) -> int:
         """Score rows from `start` on, slice by slice; stops where the queue runs over."""
@@ -331,6 +338,7 @@ class Scorer:
             to = moved.tolist()
             table.keep(kept)
             self._row_of_text = {self._text(row): row for row in range(table.size)}
+            self._ids = set(table.template_id[: table.size].tolist())
             self._keys = {
                 key: row if row == _SLOTTED else to[row]
                 for key, row in self._keys.items()
