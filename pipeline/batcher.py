@@ -18,6 +18,9 @@ import msgspec
 from pipeline.frames import Frames
 
 DEFAULT_MAX_BYTES = 128 * 1024 * 1024
+LOW_WATER = 1 / 16
+"""Of the high-water marks: what waits when an overload is over. What a flood leaves is shed, so
+that the first lines after it are scored within a second."""
 
 
 class _Chunk(msgspec.Struct):
@@ -65,6 +68,7 @@ class FrameQueue:
         self._woken = False
         self._asleep = False
         self._wanted_lines = 1
+        self._overloaded = False
 
     @property
     def lines(self) -> int:
@@ -83,8 +87,8 @@ class FrameQueue:
 
     @property
     def overloaded(self) -> bool:
-        """Whether more waits than the high-water marks allow: the time to shed the model."""
-        return self._lines > self.high_water_lines or self._bytes > self.high_water_bytes
+        """Whether more waits than a high-water mark allows, or did and has not ebbed since."""
+        return self._overloaded
 
     def put(self, frames: Frames) -> None:
         """Take in what fits and drop the rest from the tail, counted. Never waits."""
@@ -198,6 +202,8 @@ class FrameQueue:
         self._chunks.append(_Chunk(frames, time.monotonic()))
         self._lines += len(frames.data)
         self._bytes += size
+        if self._lines > self.high_water_lines or self._bytes > self.high_water_bytes:
+            self._overloaded = True
         if self._lines >= self._wanted_lines or self._bytes >= self.high_water_bytes:
             self._rouse()
 
@@ -231,6 +237,11 @@ class FrameQueue:
             self._bytes -= _size(frames.data)
             self.taken[frames.source] += count
             batch.append(frames)
+        if (
+            self._lines <= self.high_water_lines * LOW_WATER
+            and self._bytes <= self.high_water_bytes * LOW_WATER
+        ):
+            self._overloaded = False
         self._admit_producers()
         return batch
 

@@ -292,6 +292,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.received: Counter[str] = Counter()
         self.dropped: Counter[str] = Counter()
         self.taken: Counter[str] = Counter()
+        self.overloaded = False
 
     @rule(source=st.sampled_from("ab"), lines=st.lists(st.binary(max_size=9), max_size=16))
     def put(self, source: str, lines: list[bytes]) -> None:
@@ -337,7 +338,11 @@ class QueueMachine(RuleBasedStateMachine):
         queue = self.queue
         assert queue.lines == len(self.model)
         assert queue.bytes == sum(len(line) for _, line in self.model)
-        assert queue.overloaded is (queue.lines > 6 or queue.bytes > 20)
+        if queue.lines > 6 or queue.bytes > 20:
+            self.overloaded = True
+        elif queue.lines <= 6 / 16 and queue.bytes <= 20 / 16:
+            self.overloaded = False
+        assert queue.overloaded is self.overloaded
         waiting = Counter(source for source, _ in self.model)
         for source in "abw":
             dropped = sum(n for (of, _), n in queue.dropped.items() if of == source)
