@@ -21,9 +21,13 @@ _SO_MEMINFO = 55
 _MEMINFO = struct.Struct("=9I")
 _MEMINFO_DROPS = 8
 """Index of SK_MEMINFO_DROPS (linux/sock_diag.h)."""
-COALESCE_S = 0.001
-"""Pause after each read, so that a busy socket wakes us a thousand times a second at most, not
-once a datagram. A datagram that comes alone is not delayed: it is read before the pause."""
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.001, 0.01
+"""Of the pause after each read: a busy socket wakes us a hundred times a second, not once a
+datagram. A datagram that comes alone is not delayed: it is read before the pause."""
+_FASTEST = 250_000
+"""Datagrams a second at which a pause may fill a quarter of the buffer."""
+_DATAGRAM_BYTES = 2304
+"""What the kernel counts for a datagram of some hundred bytes, its own record of it included."""
 _IDLE_MS = 1000
 _LAST_SWEEP_S = 1.0
 """Longest last reading at the end, where the senders never pause."""
@@ -103,6 +107,7 @@ class UdpReceiver(Receiver):
         super().__init__(udp_source(*sock.getsockname()[:2]))
         self.receive_buffer_bytes = _enlarge(sock, receive_buffer_bytes)
         """What the kernel granted: its own doubled figure halved, comparable to what was asked."""
+        self._pause_s = pause_s(self.receive_buffer_bytes)
         sock.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
         self._sock = sock
         self._reader = open_reader(sock, use_recvmmsg=use_recvmmsg)
@@ -117,7 +122,7 @@ class UdpReceiver(Receiver):
         poller.register(self._stop.fileno(), select.POLLIN)
         while not self._stop.is_set():
             if self._sweep(queue):
-                time.sleep(COALESCE_S)
+                time.sleep(self._pause_s)
             elif not poller.poll(_IDLE_MS):
                 self._settle_drops()
         end_s = time.monotonic() + _LAST_SWEEP_S
@@ -152,6 +157,12 @@ class UdpReceiver(Receiver):
 
     def _close(self) -> None:
         self._sock.close()
+
+
+def pause_s(receive_buffer_bytes: int) -> float:
+    """How long a socket with such a buffer, as granted, may be left alone."""
+    datagrams = 2 * receive_buffer_bytes / _DATAGRAM_BYTES  # the kernel doubles what it grants
+    return min(max(datagrams / 4 / _FASTEST, SHORTEST_PAUSE_S), LONGEST_PAUSE_S)
 
 
 def _enlarge(sock: socket.socket, wanted: int) -> int:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pipeline.batcher import FrameQueue
 from pipeline.receivers.address import parse_listener
 from pipeline.receivers.recvmmsg import PeerNames, RecvmmsgReader, RecvmsgReader, open_reader
-from pipeline.receivers.udp import DropCount, UdpReceiver, bind_udp
+from pipeline.receivers.udp import DropCount, UdpReceiver, bind_udp, pause_s
 
 LONG_S = 30.0
 LARGEST = 65507
@@ -311,3 +311,10 @@ def test_the_fast_reader_is_used_where_the_system_has_it() -> None:
     with bind_udp(parse_listener("udp://127.0.0.1:0")) as sock:
         assert isinstance(open_reader(sock), RecvmmsgReader)
         assert isinstance(open_reader(sock, use_recvmmsg=False), RecvmsgReader)
+
+
+def test_a_pause_is_short_where_the_buffer_is_small() -> None:
+    """A quarter of the buffer at 250,000 datagrams a second, within 1 and 10 ms."""
+    assert pause_s(16 << 20) == 0.01
+    assert pause_s(4 << 20) == pytest.approx(0.0036, abs=1e-4)
+    assert pause_s(212_992) == 0.001
