@@ -32,8 +32,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Directory of the Arrow files; None stores nothing."""
     file_format: FileFormat = "arrow"
     """Of finished files: Arrow IPC, or Parquet."""
-    rotate_mib: Annotated[float, Meta(gt=0, le=1_000_000)] = 256.0
-    """An open file is finished at this size, in MiB."""
+    rotate_mib: Annotated[float, Meta(gt=0, le=1_000_000)] = 96.0
+    """An open file is finished at this size, in MiB; at 8/3 of it where it is not compressed."""
     rotate_s: Annotated[float, Meta(gt=0, le=1e9)] = 3600.0
     """An open file is finished at this age."""
     format: Format = "text"

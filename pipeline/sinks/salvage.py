@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,12 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.sinks import explained
+from pipeline.sinks.messages import DICTIONARY_BATCH, SCHEMA, messages
 
-CONTINUATION = b"\xff\xff\xff\xff"
-MAX_METADATA_BYTES = 1 << 24
-"""A thousand times what our schema needs; more is not a length."""
-RECORD_BATCH = 3
-"""MessageHeader.RecordBatch of the Arrow specification."""
 Labels = dict[int, pa.Array]
 """Column number → the values of its dictionary (or of the dictionary inside its list)."""
 
@@ -46,7 +41,8 @@ def scan(path: Path, *, check: bool) -> Contents:
 
     The labels of all batches are gathered first because a dictionary in the file format is best
     written once: Polars refuses deltas, and pyarrow refuses replacements. With `check` every
-    value is validated (offsets, UTF-8): for files that a crash may have left with holes.
+    value is validated (offsets, UTF-8): for files that a crash may have left with holes. Without,
+    only the labels are decoded.
     Raises OSError where the file itself cannot be read.
     """
     batches = rows = first_us = end = 0
@@ -60,6 +56,13 @@ def scan(path: Path, *, check: bool) -> Contents:
             received = reader.schema.get_field_index("received_at")
             faulty = received < 0
             schema = None if faulty else reader.schema
+            columns = list(range(len(reader.schema)))
+            if not check and not faulty:
+                fields = list(reader.schema)
+                columns = [i for i in columns if i == received or _has_labels(fields[i])]
+                received = columns.index(received)
+                source.seek(0)
+                reader = _reader(source, columns)
             seen = replaced = -1
             while not faulty:
                 batch = reader.read_next_batch()
@@ -71,7 +74,7 @@ def scan(path: Path, *, check: bool) -> Contents:
                     if replaced != stats.num_replaced_dictionaries:
                         replaced = stats.num_replaced_dictionaries
                         runs.append((batches, {}))
-                    runs[-1] = (runs[-1][0], _labels(batch))
+                    runs[-1] = (runs[-1][0], _labels(columns, batch))
                 if rows == 0 and batch.num_rows:
                     first_us = batch.column(received)[0].value
                 batches += 1
@@ -102,15 +105,22 @@ def relabelled(path: Path, contents: Contents) -> Iterator[pa.RecordBatch]:
             yield pa.RecordBatch.from_arrays(columns, schema=contents.schema)
 
 
-def _reader(source: pa.NativeFile) -> pa.RecordBatchStreamReader:
-    return pa.ipc.open_stream(source, options=pa.ipc.IpcReadOptions(use_threads=False))
+def _reader(source: pa.NativeFile, columns: Sequence[int] = ()) -> pa.RecordBatchStreamReader:
+    """Of these columns alone, or of all."""
+    options = pa.ipc.IpcReadOptions(use_threads=False, included_fields=list(columns))
+    return pa.ipc.open_stream(source, options=options)
 
 
-def _labels(batch: pa.RecordBatch) -> Labels:
+def _has_labels(field: pa.Field) -> bool:
+    inner = field.type.value_type if pa.types.is_list(field.type) else field.type
+    return bool(pa.types.is_dictionary(inner))
+
+
+def _labels(columns: Sequence[int], batch: pa.RecordBatch) -> Labels:
     found: Labels = {}
-    for i, column in enumerate(batch.columns):
-        inner = column.values if pa.types.is_list(column.type) else column
-        if pa.types.is_dictionary(inner.type):
+    for i, field, column in zip(columns, batch.schema, batch.columns, strict=True):
+        if _has_labels(field):
+            inner = column.values if pa.types.is_list(column.type) else column
             found[i] = inner.dictionary
     return found
 
@@ -136,37 +146,11 @@ def _with_labels(column: pa.Array, values: pa.Array, move: pa.Array | None) -> p
 
 
 def _cut_short(path: Path, end: int) -> bool:
-    """Whether the file stops before the record batch that should follow `end` is complete.
-
-    Encapsulated message format of the Arrow specification: ff ff ff ff, int32 metadata size,
-    metadata (a flatbuffer Message: field 1 is the header's type, field 3 the int64 bodyLength),
-    body.
-    """
-    size = path.stat().st_size
+    """Whether the file stops before the record batch that should follow `end` is complete."""
     with path.open("rb") as file:
-        file.seek(end)
-        while head := file.read(8):
-            if not head.startswith(CONTINUATION[: len(head)]):
-                return False
-            if len(head) < 8:
-                break
-            length = int.from_bytes(head[4:], "little", signed=True)
-            if not 0 <= length <= MAX_METADATA_BYTES:
-                return False
-            metadata = file.read(length)
-            if len(metadata) < length:
-                break
-            try:
-                (table,) = struct.unpack_from("<I", metadata)
-                vtable = table - struct.unpack_from("<i", metadata, table)[0]
-                kind_at, _, body_at = struct.unpack_from("<3H", metadata, vtable + 6)
-                (kind,) = struct.unpack_from("<B", metadata, table + kind_at)
-                (body,) = struct.unpack_from("<q", metadata, table + body_at) if body_at else (0,)
-            except struct.error:
-                return False
-            if file.tell() + body > size:
-                break
-            if kind == RECORD_BATCH or body < 0:
-                return False
-            file.seek(body, 1)
-    return True
+        try:
+            return all(m.kind in (SCHEMA, DICTIONARY_BATCH) for m in messages(file, end))
+        except EOFError:
+            return True
+        except ValueError:
+            return False

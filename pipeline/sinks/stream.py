@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import pyarrow as pa
 
@@ -15,12 +16,17 @@ class StreamEncoder:
 
     With `deltas` a dictionary that grew is sent as what is new in it. Polars refuses deltas
     ("delta dictionary batches not supported"), so a stream for strangers sends it whole.
+    `compression` is of each buffer.
     """
 
-    def __init__(self, schema: pa.Schema, *, deltas: bool) -> None:
+    def __init__(
+        self, schema: pa.Schema, *, deltas: bool, compression: Literal["lz4"] | None = None
+    ) -> None:
         self._pieces = _Pieces()
         self._buffer = pa.BufferedOutputStream(pa.PythonFile(self._pieces, "w"), BUFFER_BYTES)
-        options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=deltas, use_threads=False)
+        options = pa.ipc.IpcWriteOptions(
+            emit_dictionary_deltas=deltas, compression=compression, use_threads=False
+        )
         self._writer = pa.ipc.new_stream(self._buffer, schema, options=options)
 
     def encode(self, batch: pa.RecordBatch) -> Sequence[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
 
+from pipeline.sinks import arrow, copied
 from pipeline.sinks.arrow import ArrowSink
 from pipeline.sinks.finished import FileFormat
 from tests.pipeline.batches import DAY_US, NOON_US, Batches
@@ -43,6 +45,20 @@ def several(make: Batches) -> list[pa.RecordBatch]:
 
 def written(batches: list[pa.RecordBatch]) -> list[dict[str, Any]]:
     return [row for batch in batches for row in batch.to_pylist()]
+
+
+def copying(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    """Batches of so many rows are large enough: making 8,192 takes a test too long."""
+    monkeypatch.setattr(arrow, "COPIED_ROWS", rows)
+    monkeypatch.setattr(copied, "COPIED_ROWS", rows)
+
+
+def group_sizes(directory: Path) -> list[int]:
+    """The rows of the only finished file's record batches."""
+    (path,) = directory.glob("date=*/*.arrow")
+    with pa.OSFile(str(path)) as source:
+        reader = pa.ipc.open_file(source)
+        return [reader.get_batch(i).num_rows for i in range(reader.num_record_batches)]
 
 
 @pytest.mark.parametrize("file_format", ["arrow", "parquet"])
@@ -129,23 +145,101 @@ def test_every_batch_is_readable_while_the_file_is_open(tmp_path: Path) -> None:
     sink.close()
 
 
+def test_large_batches_are_copied_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copying(monkeypatch, 200)
+    make = Batches()
+    batches = [make.batch(n) for n in (250, 60, 400, 300, 7)]
+    sink = ArrowSink(tmp_path, make.schema)
+    for batch in batches:
+        sink.write(batch)
+    (path,) = tmp_path.glob("*.arrows.open")
+    stream = path.read_bytes()
+    with pa.ipc.open_stream(stream) as reader:
+        for _ in batches:
+            reader.read_next_batch()
+        assert reader.stats.num_dictionary_deltas > 2
+    sink.close()
+    assert sink.problem is None
+    (path,) = tmp_path.glob("date=*/*.arrow")
+    content = path.read_bytes()
+    assert content.startswith(b"ARROW1\0\0" + stream)
+    assert len(content) < 1.5 * len(stream)
+
+    table = pa.ipc.open_file(path).read_all()
+    table.validate(full=True)
+    assert table.schema.equals(make.schema, check_metadata=True)
+    assert group_sizes(tmp_path) == [250, 60, 400, 300, 7]
+    want = written(batches)
+    assert table.to_pylist() == want
+    # Whoever reads it as a stream finds the stream.
+    assert pa.ipc.open_stream(content[8:]).read_all().to_pylist() == want
+
+    names = ("hostname", "source", "message", "reasons", "errors", "packet", "latent")
+    dataset = ds.dataset(path, format="arrow")
+    assert dataset.to_table().to_pylist() == want
+    assert dataset.count_rows(filter=ds.field("template_id") >= 710) == 307
+    for frame in (pl.read_ipc(path), pl.scan_ipc(path).collect()):
+        for name in names:
+            assert frame[name].to_list() == [row[name] for row in want]
+    by_host = duckdb.execute(
+        "SELECT hostname, count(*) FROM dataset WHERE hostname IS NOT NULL GROUP BY hostname"
+    ).fetchall()
+    assert dict(by_host) == Counter(row["hostname"] for row in want if row["hostname"])
+
+
+def test_labels_that_start_afresh_between_large_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file format has no replaced dictionaries: such a stream is written anew."""
+    copying(monkeypatch, 100)
+    make = Batches()
+    batches = [make.batch(n) for n in (150, 130)]
+    make.restart()
+    batches += [make.batch(n) for n in (170, 110)]
+    sink = ArrowSink(tmp_path, make.schema)
+    for batch in batches:
+        sink.write(batch)
+    sink.close()
+    assert group_sizes(tmp_path) == [560]
+    assert rows(tmp_path) == written(batches)
+    (path,) = tmp_path.glob("date=*/*.arrow")
+    assert pl.read_ipc(path)["hostname"].to_list() == [r["hostname"] for r in written(batches)]
+
+
+@pytest.mark.parametrize(("first", "then"), [(300, 50), (50, 300)])
+def test_a_stream_that_turns_is_compressed_and_regrouped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: int, then: int
+) -> None:
+    """Large batches and then small ones, or the other way: none is left small or as it is."""
+    copying(monkeypatch, 200)
+    make = Batches()
+    batches = [make.batch(first), *(make.batch(then) for _ in range(5))]
+    sink = ArrowSink(tmp_path, make.schema)
+    for batch in batches:
+        sink.write(batch)
+    sink.close()
+    assert group_sizes(tmp_path) == [first + 5 * then]
+    assert rows(tmp_path) == written(batches)
+    (path,) = tmp_path.glob("date=*/*.arrow")
+    assert path.stat().st_size < sum(batch.nbytes for batch in batches) / 2
+
+
 def test_small_batches_become_large_ones(tmp_path: Path) -> None:
     make = Batches(latent_dim=4)
     sink = ArrowSink(tmp_path, make.schema)
     for _ in range(700):
         sink.write(make.batch(100))
     sink.close()
-    (path,) = tmp_path.glob("date=*/*.arrow")
-    with pa.OSFile(str(path)) as source:
-        reader = pa.ipc.open_file(source)
-        sizes = [reader.get_batch(i).num_rows for i in range(reader.num_record_batches)]
+    sizes = group_sizes(tmp_path)
     assert sum(sizes) == 70_000
     assert len(sizes) == 3
 
 
 def test_rotation_by_size_age_signal_and_day(tmp_path: Path) -> None:
     make = Batches()
-    sink = ArrowSink(tmp_path, make.schema, rotate_bytes=1 << 20, rotate_age_s=60)
+    sink = ArrowSink(tmp_path, make.schema, rotate_bytes=1 << 19, rotate_age_s=60)
     sink.write(make.batch(10))
     sink.tick(NOON_US + 59_000_000)
     assert len(list(tmp_path.glob("*.arrows.open"))) == 1

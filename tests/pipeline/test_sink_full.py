@@ -15,7 +15,7 @@ from pipeline.sinks.arrow import ArrowSink
 from pipeline.sinks.recovery import recover
 from pipeline.sinks.stdout import StdoutSink
 from tests.pipeline.batches import NOON_US, Batches
-from tests.pipeline.test_sink_arrow import names, numbers
+from tests.pipeline.test_sink_arrow import copying, names, numbers
 from tests.support import tool
 
 
@@ -56,7 +56,11 @@ def fill(sink: ArrowSink, make: Batches) -> tuple[pa.RecordBatch, int]:
     raise AssertionError("the disk never filled up")
 
 
-def test_the_refused_batch_goes_in_once_there_is_room(disk: Path) -> None:
+@pytest.mark.parametrize("large", [8192, 100], ids=["regrouped", "copied"])
+def test_the_refused_batch_goes_in_once_there_is_room(
+    disk: Path, monkeypatch: pytest.MonkeyPatch, large: int
+) -> None:
+    copying(monkeypatch, large)
     out = disk / "out"
     make = Batches(latent_dim=4)
     sink = ArrowSink(out, make.schema)
@@ -92,7 +96,11 @@ def test_a_refused_batch_can_be_given_up(disk: Path) -> None:
     assert numbers(out) == [*range(count * 100), *range(first, first + 200)]
 
 
-def test_no_room_for_the_finished_file_keeps_the_open_one(disk: Path) -> None:
+@pytest.mark.parametrize("large", [8192, 100], ids=["regrouped", "copied"])
+def test_no_room_for_the_finished_file_keeps_the_open_one(
+    disk: Path, monkeypatch: pytest.MonkeyPatch, large: int
+) -> None:
+    copying(monkeypatch, large)
     out = disk / "out"
     make = Batches(latent_dim=4)
     sink = ArrowSink(out, make.schema)

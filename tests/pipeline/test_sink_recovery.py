@@ -14,7 +14,7 @@ from pipeline.sinks.arrow import ArrowSink
 from pipeline.sinks.openfile import OpenFile
 from pipeline.sinks.recovery import recover
 from tests.pipeline.batches import Batches
-from tests.pipeline.test_sink_arrow import names, numbers, rows, written
+from tests.pipeline.test_sink_arrow import copying, group_sizes, names, numbers, rows, written
 from tests.support import ROOT
 
 OPEN = "_20240501T120000.000000Z-0badcafe.arrows.open"
@@ -41,12 +41,16 @@ def left_behind(directory: Path, content: bytes) -> Path:
     return path
 
 
-def test_a_file_cut_anywhere_keeps_every_complete_batch(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("large", "places"), [(8192, 250), (1, 60)], ids=["regrouped", "copied"])
+def test_a_file_cut_anywhere_keeps_every_complete_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: int, places: int
+) -> None:
+    copying(monkeypatch, large)
     make = Batches(latent_dim=2)
     batches = [make.batch(3), make.batch(20), make.batch(60)]
     content, ends = stream_file(batches, tmp_path / "writer")
     header = 8 + int.from_bytes(content[4:8], "little")
-    cuts = {*range(0, len(content), len(content) // 250), len(content)}
+    cuts = {*range(0, len(content), len(content) // places), len(content)}
     cuts |= {end + d for end in (0, header, *ends) for d in range(-9, 10)}
     for cut in sorted(c for c in cuts if 0 <= c <= len(content)):
         directory = tmp_path / str(cut)
@@ -60,6 +64,7 @@ def test_a_file_cut_anywhere_keeps_every_complete_batch(tmp_path: Path) -> None:
         if count:
             assert names(directory) == [f"{DONE}.arrow"]
             assert rows(directory) == written(batches[:count])
+            assert len(group_sizes(directory)) == (count if large == 1 else 1)
         else:
             assert list(directory.rglob("*")) == []
 
@@ -126,6 +131,20 @@ def test_what_never_was_a_stream_is_set_aside(tmp_path: Path, junk: bytes) -> No
     assert recover(tmp_path).files == 0
 
 
+def test_a_stream_in_the_older_format_is_taken_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copying(monkeypatch, 1)
+    batch = Batches().batch(40)
+    old = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression="lz4", use_legacy_format=True)
+    with pa.ipc.new_stream(old, batch.schema, options=options) as out:
+        out.write_batch(batch)
+    left_behind(tmp_path, old.getvalue().to_pybytes())
+    assert recover(tmp_path).rows == 40
+    assert rows(tmp_path) == written([batch])
+
+
 def test_damage_in_the_middle_keeps_what_precedes_it_and_the_original(tmp_path: Path) -> None:
     make = Batches()
     batches = [make.batch(40) for _ in range(3)]
@@ -139,8 +158,12 @@ def test_damage_in_the_middle_keeps_what_precedes_it_and_the_original(tmp_path: 
     assert rows(tmp_path / "out") == written(batches[:1])
 
 
-def test_values_that_a_power_cut_zeroed_never_reach_a_reader(tmp_path: Path) -> None:
+@pytest.mark.parametrize("large", [8192, 1], ids=["regrouped", "copied"])
+def test_values_that_a_power_cut_zeroed_never_reach_a_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: int
+) -> None:
     """Pages that never hit the disk read as zeros: offsets that run backwards must be caught."""
+    copying(monkeypatch, large)
     make = Batches()
     batches = [make.batch(400) for _ in range(2)]
     content, ends = stream_file(batches, tmp_path / "writer")
@@ -158,10 +181,12 @@ def test_values_that_a_power_cut_zeroed_never_reach_a_reader(tmp_path: Path) -> 
 WRITER = """
 import os, signal, sys
 from pathlib import Path
+from pipeline.sinks import arrow, copied
 from pipeline.sinks.arrow import ArrowSink
 from tests.pipeline.batches import Batches
 make = Batches(latent_dim=4)
-sink = ArrowSink(Path(sys.argv[1]), make.schema, rotate_bytes=60_000)
+arrow.COPIED_ROWS = copied.COPIED_ROWS = int(sys.argv[4])
+sink = ArrowSink(Path(sys.argv[1]), make.schema, rotate_bytes=int(sys.argv[5]))
 batches = [make.batch(40) for _ in range(int(sys.argv[2]))]
 left = int(sys.argv[3])
 
@@ -181,12 +206,17 @@ print("closed", flush=True)
 """
 
 
-def test_a_kill_at_any_step_of_a_rotation_loses_and_doubles_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("large", "rotate_bytes"), [(8192, 22_000), (1, 60_000)], ids=["regrouped", "copied"]
+)
+def test_a_kill_at_any_step_of_a_rotation_loses_and_doubles_nothing(
+    tmp_path: Path, large: int, rotate_bytes: int
+) -> None:
     """The writer is killed before its first, second, … operation on a file's name."""
     for step in range(100):
         out = tmp_path / str(step)
         ran = subprocess.run(
-            [sys.executable, "-c", WRITER, out, "9", str(step)],
+            [sys.executable, "-c", WRITER, out, "9", str(step), str(large), str(rotate_bytes)],
             cwd=ROOT,
             capture_output=True,
             text=True,
