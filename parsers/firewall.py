@@ -110,7 +110,7 @@ def parse_structured(
     Its message is empty or a remark, so that `packet_kind` sees nothing in it.
     """
     for pairs in structured_data.values():
-        if len(pairs) < 4:
+        if len(pairs) < 4 or keyvalue.SOURCE_NAMES.isdisjoint(pairs):
             continue
         packet = keyvalue.from_pairs(
             {

@@ -33,6 +33,8 @@ _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 
 _SRC = (b"srcip", b"src_ip", b"src", b"source-address", b"srcV6")
 _DST = (b"dstip", b"dst_ip", b"dst", b"destination-address", b"dstV6")
+SOURCE_NAMES = frozenset(name.decode() for name in _SRC)
+"""Without one of them there is no packet."""
 _SRC_PORT = (b"srcport", b"src_port", b"sport", b"s_port", b"spt", b"srcPort", b"source-port")
 _DST_PORT = (
     b"dstport", b"dst_port", b"dport", b"d_port", b"dpt", b"dstPort", b"destination-port",

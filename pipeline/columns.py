@@ -86,14 +86,49 @@ def instants(us: Sequence[int | None] | npt.NDArray[np.int64]) -> pa.Array:
 
 
 def spread(values: pa.Array, at: Sequence[int], length: int) -> pa.Array:
-    """A column of `length` rows that holds `values` at the rows `at`, and nulls elsewhere."""
-    if not at:
+    """A column of `length` rows that holds `values` at the rows `at`, and nulls elsewhere.
+
+    values: of numbers, strings, maps or structs of such, whole (offset 0). at: in order. Made of
+    the values' own buffers: to take rows by an index costs two to four times as much.
+    """
+    if not len(at):
         return pa.nulls(length, values.type)
-    index = np.zeros(length, np.int32)
-    absent = np.ones(length, np.bool_)
-    index[at] = np.arange(len(at), dtype=np.int32)
-    absent[at] = False
-    return values.take(pa.array(index, mask=absent))
+    index = np.asarray(at, np.intp)
+    here = np.zeros(length, np.bool_)
+    here[index] = True
+    before = np.zeros(length + 1, np.intp)
+    np.cumsum(here, out=before[1:])
+    return _spread(values, index, here, before)
+
+
+def _spread(
+    values: pa.Array,
+    index: npt.NDArray[np.intp],
+    valid: npt.NDArray[np.bool_],
+    before: npt.NDArray[np.intp],
+) -> pa.Array:
+    """valid: (N,) which rows have a value. before: (N + 1,) how many values stand before each."""
+    kind, buffers = values.type, values.buffers()
+    if values.null_count:
+        some = np.frombuffer(buffers[0], np.uint8)
+        valid = np.zeros(len(valid), np.bool_)
+        valid[index] = np.unpackbits(some, count=len(index), bitorder="little")
+    n, mask = len(valid), pa.py_buffer(np.packbits(valid, bitorder="little"))
+    if pa.types.is_struct(kind):
+        fields = [values.field(i) for i in range(kind.num_fields)]
+        children = [_spread(field, index, valid, before) for field in fields]
+        return pa.Array.from_buffers(kind, n, [mask], children=children)
+    if pa.types.is_primitive(kind):
+        numbers = np.zeros(n, kind.to_pandas_dtype())
+        numbers[index] = np.frombuffer(buffers[1], numbers.dtype, len(index))
+        return pa.Array.from_buffers(kind, n, [mask, pa.py_buffer(numbers)])
+    offsets = pa.py_buffer(np.frombuffer(buffers[1], np.int32)[before])
+    if pa.types.is_map(kind):
+        pairs = pa.StructArray.from_arrays(
+            [values.keys, values.items], fields=[kind.key_field, kind.item_field]
+        )
+        return pa.Array.from_buffers(kind, n, [mask, offsets], children=[pairs])
+    return pa.Array.from_buffers(kind, n, [mask, offsets, buffers[2]])
 
 
 def masked(values: npt.NDArray[Any], present: npt.NDArray[np.bool_]) -> pa.Array:

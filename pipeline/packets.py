@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,8 @@ from pipeline import columns
 from pipeline.schema import PACKET
 from pipeline.scorer import SHED
 from pipeline.templates import TemplateTable
+
+_values = attrgetter(*[field.name for field in PACKET])
 
 
 def packet_column(
@@ -35,12 +38,15 @@ def packet_column(
             packet = parse_structured(data, msgids[i])
             if packet is not None:
                 found[i] = packet
-    packets = found.values()
+    if not found:
+        return pa.nulls(len(messages), PACKET)
+    at = sorted(found)
+    of_fields = zip(*[_values(found[i]) for i in at], strict=True)
     values = pa.StructArray.from_arrays(
-        [pa.array([getattr(p, field.name) for p in packets], field.type) for field in PACKET],
+        [pa.array(column, field.type) for column, field in zip(of_fields, PACKET, strict=True)],
         fields=list(PACKET),
     )
-    return columns.spread(values, list(found), len(messages))
+    return columns.spread(values, at, len(messages))
 
 
 def _in_messages(

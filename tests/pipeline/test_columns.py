@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline import columns
 from pipeline.columns import MAX_DICTIONARY, Vocabulary
+from pipeline.schema import PACKET, STRUCTURED_DATA
 
 texts = st.one_of(st.none(), st.binary(max_size=20), st.text(max_size=20).map(str.encode))
 
@@ -46,6 +47,31 @@ def test_spread_puts_values_at_their_rows_and_nulls_elsewhere() -> None:
     column = columns.spread(pa.array(["a", "b"]), [1, 3], 5)
     assert column.to_pylist() == [None, "a", None, "b", None]
     assert columns.spread(pa.array([], pa.string()), [], 3).to_pylist() == [None] * 3
+
+
+packets = st.fixed_dictionaries(
+    {},
+    optional={
+        "action": st.none() | st.text(max_size=3),
+        "src_port": st.none() | st.integers(0, 65535),
+        "length": st.none() | st.integers(0, 2**64 - 1),
+    },
+)
+params = st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=3)
+structured = st.dictionaries(st.text(max_size=3), params, max_size=2)
+
+
+@given(st.lists(st.none() | packets, max_size=40), st.lists(st.none() | structured, max_size=40))
+def test_spread_keeps_packets_and_structured_data(
+    some: list[dict[str, object] | None], data: list[dict[str, dict[str, str]] | None]
+) -> None:
+    for values, kind in ((some, PACKET), (data, STRUCTURED_DATA)):
+        if kind is STRUCTURED_DATA:
+            values = [v and [(k, list(p.items())) for k, p in v.items()] for v in data]
+        at = [i for i, value in enumerate(values) if value is not None]
+        column = columns.spread(pa.array([values[i] for i in at], kind), at, len(values))
+        column.validate(full=True)
+        assert column.equals(pa.array(values, kind))
 
 
 def test_vectors_are_null_where_absent() -> None:
