@@ -2,7 +2,7 @@
 
 Each datagram says when it was sent. Another process reads the open Arrow file as it grows and
 takes the time when a batch is there: sending, receiving, waiting for the batch, scoring and
-writing are all in it. The program has one core, with its learner; sender and reader have the other.
+writing are all in it. The program has one core, with its learner; the others have another.
 """
 
 from __future__ import annotations
