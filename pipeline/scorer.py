@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.text import canonical, slot_reader
+from models.text import canonical
 from parsers.firewall import Kind, packet_kind
+from pipeline.keys import DIGITS, UNKNOWN, Keys
 from pipeline.novelty import Novelty
 from pipeline.predict import posterior
 from pipeline.priors import PriorTracker
@@ -27,21 +28,12 @@ if TYPE_CHECKING:
     from models.inference import Engine
     from models.precision import DType
 
-DIGITS = b"0123456789"
 MAX_KEY_BYTES = 512
 """Longer messages are known by their beginning: bounded memory against hostile input."""
 MAX_APP_BYTES = 128
 """RFC 5424 allows 48; a longer name is known by its beginning."""
 MODEL_SLICE = 256
 """Templates given to the model at once: between two slices the queue is looked at again."""
-
-Stem = tuple[bytes | None, int, bytes]
-"""A line's program, its facility and its message without digits."""
-Key = Stem | tuple[bytes | None, int, bytes, tuple[bytes, ...]]
-"""A stem, with the values of its significant slots where it may have some."""
-
-_UNKNOWN = -1
-_SLOTTED = -2
 
 NO_FACILITY = -1
 FACILITIES = range(NO_FACILITY, 24)
@@ -50,7 +42,7 @@ FACILITIES = range(NO_FACILITY, 24)
 NOTHING_SAID = (-1, 0)
 """Neither a severity nor a verdict of a person."""
 
-SHED = _UNKNOWN
+SHED = UNKNOWN
 """The row of a line whose template the model had no time for."""
 
 
@@ -87,9 +79,7 @@ class Scorer:
         self._emission = np.asarray(engine.emission_prior, np.float32) ** np.float32(strength)
         self.table = TemplateTable(max_templates, engine.latent_dim)
         self._max_keys = max_keys
-        self._keys: dict[Key, int] = {}
-        self._slots: dict[Stem, Callable[[bytes], tuple[bytes, ...]]] = {}
-        """Reads the significant slots, of the stems that have some."""
+        self._keys = Keys()
         self._row_of_text: dict[tuple[str, str, int], int] = {}
         """Of program, canonical text and facility."""
         self._ids: set[int] = set()
@@ -132,12 +122,7 @@ class Scorer:
         whole = messages
         if max(map(len, messages), default=0) > MAX_KEY_BYTES:
             messages = [message[:MAX_KEY_BYTES] for message in messages]
-        get = self._keys.get
-        found = [
-            get((app, facility, message.translate(None, DIGITS)), _UNKNOWN)
-            for app, facility, message in zip(apps, facilities, messages, strict=True)
-        ]
-        rows = np.array(found, np.int32)
+        rows = self._keys.rows(apps, facilities, messages)
         misses = np.flatnonzero(rows < 0).tolist()
         first_new = self.table.size
         if misses:
@@ -221,23 +206,9 @@ class Scorer:
         if app is not None and len(app) > MAX_APP_BYTES:
             app = app[:MAX_APP_BYTES]
         stem = (app, facility, message.translate(None, DIGITS))
-        row = self._keys.get(stem, _UNKNOWN)
-        key: Key = stem
-        if row == _SLOTTED:
-            key = (*stem, self._slots[stem](message))
-            row = self._keys.get(key, _UNKNOWN)
+        row = self._keys.row(stem, message)
         if row >= 0 or known_only:
-            return max(row, SHED)
-        if key is stem:
-            # "code 5000" has no slot, but "code 5" has, and is of the same letters.
-            read = slot_reader(stem[2])
-            if read is not None:
-                self._slots[stem] = read
-                self._keys[stem] = _SLOTTED
-                key = (*stem, read(message))
-                row = self._keys.get(key, _UNKNOWN)
-                if row >= 0:
-                    return row
+            return row
         text = (
             "" if app is None else app.decode("utf-8", "backslashreplace"),
             canonical(message.decode("utf-8", "backslashreplace")),
@@ -248,7 +219,7 @@ class Scorer:
             if self.table.size == self.table.capacity:
                 return SHED
             known = self._add(text, packet_kind(app, whole))
-        self._keys[key] = known
+        self._keys.put(stem, message, known)
         return known
 
     def _add(self, text: tuple[str, str, int], kind: Kind | None) -> int:
@@ -318,7 +289,7 @@ class Scorer:
         del table.texts[row:]
         del table.packet_kinds[row:]
         table.size = row
-        self._keys = {key: r for key, r in self._keys.items() if r < row}
+        self._keys.move([*range(row), *[UNKNOWN] * (table.capacity - row)])
 
     def _make_room(self, lines: int) -> None:
         """Before a batch: room for `lines` new templates and as many keys."""
@@ -333,21 +304,14 @@ class Scorer:
                 # What was seen once is told from what is new by little; then the oldest go.
                 often = [(i, n) for i, n in self._counted.items() if n > 1]
                 self._counted = dict(often[-table.capacity :])
-            moved = np.full(table.size, _UNKNOWN, np.int64)
+            moved = np.full(table.size, UNKNOWN, np.int64)
             moved[kept] = np.arange(len(kept))
-            to = moved.tolist()
+            self._keys.move(moved.tolist())
             table.keep(kept)
             self._row_of_text = {self._text(row): row for row in range(table.size)}
             self._ids = set(table.template_id[: table.size].tolist())
-            self._keys = {
-                key: row if row == _SLOTTED else to[row]
-                for key, row in self._keys.items()
-                if row == _SLOTTED or to[row] >= 0
-            }
         if len(self._keys) + 2 * lines > self._max_keys:
-            # The older half goes; what is still in use comes back at the price of a miss.
-            self._keys = dict(list(self._keys.items())[len(self._keys) // 2 :])
-            self._slots = {stem: read for stem, read in self._slots.items() if stem in self._keys}
+            self._keys.halve()
 
 
 def softmax(log_likelihood: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
