@@ -73,11 +73,19 @@ def text(value: bytes) -> str:
 
 def strings(values: Sequence[bytes | None]) -> pa.Array:
     r"""A string column; bytes that are not UTF-8 become \xNN."""
+    raw = pa.array(values, pa.binary())
     try:
-        return pa.array(values, pa.string())
+        return raw.cast(pa.string())
     except pa.ArrowInvalid:
-        # Hardly any value is at fault: plain ASCII goes as it is.
-        return pa.array([v if v is None or v.isascii() else text(v) for v in values], pa.string())
+        # Hardly any value is at fault: only what is not plain ASCII is looked at.
+        _, offsets, data = raw.buffers()
+        far = np.flatnonzero(np.frombuffer(data, np.uint8) > 127)
+        ends = np.frombuffer(offsets, np.int32)[1 : len(raw) + 1]
+        mended = list(values)
+        for i in np.unique(np.searchsorted(ends, far, side="right")).tolist():
+            value = values[i] if i < len(mended) else None
+            mended[i] = None if value is None else text(value).encode()
+        return pa.array(mended, pa.binary()).cast(pa.string())
 
 
 def instants(us: Sequence[int | None] | npt.NDArray[np.int64]) -> pa.Array:

@@ -51,8 +51,11 @@ class Senders:
         """The senders of a batch's lines, one after the other, and how many of each."""
         found: list[tuple[str, int]] = []
         for f in frames:
-            if f.peers is None:
+            if not f.peers:
                 found.append((f.source, len(f.data)))
+                continue
+            if f.peers.count(f.peers[0]) == len(f.peers):  # nearly always, and ten times faster
+                found.append((self._name(f.source, f.peers[0]), len(f.data)))
                 continue
             last, n = "", 0
             for peer in f.peers:

@@ -134,7 +134,7 @@ class Processor:
             "received_at": columns.instants(np.repeat(received, lengths)),
             "timestamp": columns.instants(timestamps),
             "source": self._sources.column(np.repeat(sources, lengths)),
-            "peer": self._peers.column(self._peers.codes(_peers(frames))),
+            "peer": self._peers.column(self._peer_codes(frames)),
             "hostname": self._hostnames.column(self._hostnames.codes(hostnames)),
             "app_name": self._apps.column(self._apps.codes(apps)),
             "procid": columns.strings(procids),
@@ -294,6 +294,16 @@ class Processor:
             "model_version": self._versions.column(np.repeat(self._versions.codes([b""]), n)),
         }
 
+    def _peer_codes(self, frames: Sequence[Frames]) -> npt.NDArray[np.int32]:
+        """(N,) codes of the senders' addresses; nearly always a read is all of one."""
+        if all(not f.peers or f.peers.count(f.peers[0]) == len(f.data) for f in frames):
+            codes = self._peers.codes([f.peers[0].encode() if f.peers else None for f in frames])
+            return np.repeat(codes, [len(f.data) for f in frames])
+        peers: list[bytes | None] = []
+        for f in frames:
+            peers += [p.encode() for p in f.peers] if f.peers else [None] * len(f.data)
+        return self._peers.codes(peers)
+
     def _error_lists(self, errors: Sequence[tuple[str, ...]]) -> pa.Array:
         flat: list[bytes] = []
         offsets = np.zeros(len(errors) + 1, np.int32)
@@ -303,13 +313,6 @@ class Processor:
         return pa.ListArray.from_arrays(
             pa.array(offsets), self._errors.column(self._errors.codes(flat))
         )
-
-
-def _peers(frames: Sequence[Frames]) -> list[bytes | None]:
-    peers: list[bytes | None] = []
-    for f in frames:
-        peers += [p.encode() for p in f.peers] if f.peers else [None] * len(f.data)
-    return peers
 
 
 def _structured_data(values: Sequence[StructuredData | None]) -> pa.Array:
