@@ -14,6 +14,7 @@ import click
 
 from pipeline import __version__
 from pipeline.cli_feedback import feedback
+from pipeline.cli_rescore import rescore
 from pipeline.cli_snapshots import history, rollback
 from pipeline.cli_train import evaluate, model, train
 
@@ -55,7 +56,7 @@ def cli() -> None:
 )
 @click.option("--out", metavar="DIR", help="Write Arrow batches here; else nothing is stored.")
 @click.option("--file-format", metavar="arrow|parquet", help="Of finished files.  [arrow]")
-@click.option("--rotate-mib", type=float, metavar="N", help="Finish a file at this size.  [256]")
+@click.option("--rotate-mib", type=float, metavar="N", help="Finish a file at this size.  [96]")
 @click.option("--rotate-s", type=float, metavar="S", help="Finish a file at this age.  [3600]")
 @click.option(
     "--format",
@@ -204,6 +205,7 @@ cli.add_command(train)
 cli.add_command(evaluate)
 cli.add_command(model)
 cli.add_command(feedback)
+cli.add_command(rescore)
 model.add_command(history)
 model.add_command(rollback)
 
