@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 Groups = tuple[tuple[int, int], ...]
 """(length, lines) of each run of lines of equal length, in packed order."""
@@ -102,6 +103,8 @@ class Encoder(nn.Module):
     ) -> None:
         super().__init__()
         self.ngram_dropout = ngram_dropout
+        self.checkpoint_blocks = False
+        """Keep for its gradient a block's input alone, and compute it twice; not the last one."""
         self.pooled_width = 2 * width
         self.ngrams = nn.Parameter(torch.randn(buckets, ngram_width) * 0.05)
         self.project = nn.Linear(2 * ngram_width, width)
@@ -120,8 +123,10 @@ class Encoder(nn.Module):
         is two rows of the table side by side, so that two features share both by chance only.
         """
         # A word must be known by any part of it: whole words are what a corpus is overfitted by.
-        weights = functional.dropout(
-            self.ngrams.new_ones(len(features)), self.ngram_dropout, self.training
+        weights = (
+            functional.dropout(self.ngrams.new_ones(len(features)), self.ngram_dropout)
+            if self.training
+            else None
         )
         sums = torch.cat(
             [
@@ -146,8 +151,12 @@ class Encoder(nn.Module):
         """tokens (T, d): word vectors of all lines, packed as `groups` says."""
         positions = torch.cat([torch.arange(length).repeat(n) for length, n in groups])
         x = self.dropout(tokens + self.position[positions])
-        for block in self.blocks:
-            x = block(x, groups)
+        for number, block in enumerate(self.blocks, 1):
+            # Of the last block all is needed as soon as gradients are.
+            if self.checkpoint_blocks and number < len(self.blocks) and torch.is_grad_enabled():
+                x = checkpoint(block, x, groups, use_reentrant=False)
+            else:
+                x = block(x, groups)
         x = self.norm(x)
         shares = [part.softmax(1) for part in segments(self.query(x), groups)]  # (n, L, 1)
         focus = [
@@ -164,10 +173,11 @@ _SHIFTS = (0, 13, 7, 11)
 
 def rehash(features: Tensor, which: int, buckets: int) -> Tensor:
     """Table rows of 32-bit hashes: four families (`which` 0 … 3), (F,) → (F,)."""
-    if which == 0:
-        return features % buckets
-    mixed = (features * _FACTORS[which]) & 0xFFFFFFFF
-    return (mixed >> _SHIFTS[which]) % buckets
+    if which:
+        features = ((features * _FACTORS[which]) & 0xFFFFFFFF) >> _SHIFTS[which]
+    if buckets & (buckets - 1) == 0:  # the remainder by a power of two, without dividing
+        return features & (buckets - 1)
+    return features % buckets
 
 
 def sizes(features: Tensor, offsets: Tensor) -> Tensor:

@@ -12,20 +12,18 @@ import torch
 
 from models.checkpoint import Checkpoint, load_checkpoint
 from models.encoder import Groups
-from models.linear import Words
+from models.frozen import Frozen
+from models.lexicon import Lexicon
 from models.packing import pack
 from models.precision import DType, Precision, choose
 from models.raccoon import CLASSES
-from models.tokens import bags, known_app, words
 
 Floats = npt.NDArray[np.float32]
 
-_BATCH = 256
+_BATCH = 512
 """Lines computed at once: larger ones leave the CPU's caches."""
 _SLICE = 1024
-"""Lines looked at together to find equal lengths; their words must fit the vocabulary."""
-_VOCABULARY = 1 << 16
-"""Word vectors kept, more than a slice of lines of MAX_WORDS new words each."""
+"""Lines looked at together to find equal lengths; their words must fit the lexicon."""
 
 
 class Scores(NamedTuple):
@@ -53,6 +51,7 @@ class Engine:
         self._temperature = checkpoint.card.temperature
         architecture = checkpoint.model.architecture
         self.precision: Precision = choose(dtype, architecture.width, architecture.inner)
+        self._frozen = Frozen(self._model, self.precision.torch_dtype)
         self._model.set_product_dtype(self.precision.torch_dtype)
         self.version = checkpoint.version
         self.dtype: str = self.precision.name
@@ -61,14 +60,7 @@ class Engine:
         self.prior_strength = checkpoint.card.prior_strength
         self.emission_prior = np.array(checkpoint.card.emission_prior, np.float32)
         self.reference_surprise = checkpoint.reference_surprise
-        self._apps = frozenset(checkpoint.card.apps)
-        self._index: dict[str, int] = {}
-        self._words = Words(
-            torch.zeros((_VOCABULARY, architecture.width)),
-            torch.zeros((_VOCABULARY, CLASSES)),
-            torch.zeros(_VOCABULARY),
-            torch.zeros(_VOCABULARY, dtype=torch.int64),
-        )
+        self._lexicon = Lexicon(self._model, frozenset(checkpoint.card.apps))
 
     @classmethod
     def load(cls, path: Path, *, dtype: DType = "auto", threads: int = 1) -> Engine:
@@ -95,8 +87,8 @@ class Engine:
         log_likelihood = np.empty((n, CLASSES), np.float32)
         surprise = np.empty(n, np.float32)
         with torch.inference_mode():
-            for rows, tokens, groups in self._batches(apps, texts, facilities):
-                scored = self._model(tokens, groups)
+            for rows, words, groups in self._batches(apps, texts, facilities):
+                scored = self._frozen(words, self._lexicon.words, groups)
                 latent[rows] = scored.latent.numpy()
                 logits = scored.logits / self._temperature
                 log_likelihood[rows] = logits.log_softmax(-1).numpy()
@@ -130,7 +122,8 @@ class Engine:
         of_line = torch.from_numpy(np.array(np.broadcast_to(prior, (n, CLASSES)), np.float32))
         generator = torch.Generator().manual_seed(seed)
         with torch.inference_mode():
-            for rows, tokens, groups in self._batches(apps, texts, facilities):
+            for rows, words, groups in self._batches(apps, texts, facilities):
+                tokens = self._lexicon.words.take(words)
                 scored = self._model.sample(tokens, groups, paths, generator)
                 probability = (scored.logits / self._temperature + of_line[rows]).softmax(-1)
                 result.probability[rows] = probability.mean(0).numpy()
@@ -141,43 +134,18 @@ class Engine:
 
     def _batches(
         self, apps: Sequence[str], texts: Sequence[str], facilities: Sequence[int] | None
-    ) -> Iterator[tuple[npt.NDArray[np.intp], Words, Groups]]:
-        """Tokens of batches of lines of about equal length, and the rows they are of."""
+    ) -> Iterator[tuple[npt.NDArray[np.intp], torch.Tensor, Groups]]:
+        """Batches of lines of about equal length: their rows, their words' numbers, packed."""
         if facilities is None:
             facilities = [-1] * len(texts)
         if not len(apps) == len(texts) == len(facilities):
             raise ValueError(f"{len(apps)} apps, {len(facilities)} facilities, {len(texts)} texts")
         for start in range(0, len(texts), _SLICE):
             part = slice(start, start + _SLICE)
-            lines = self._numbers(
-                [
-                    words(known_app(app, self._apps), facility, text)
-                    for app, facility, text in zip(
-                        apps[part], facilities[part], texts[part], strict=True
-                    )
-                ]
-            )
+            lines = self._lexicon.read(apps[part], facilities[part], texts[part])
             lengths = np.fromiter(map(len, lines), np.intp, len(lines))
             by_length = np.argsort(lengths, kind="stable")
             for begin in range(0, len(lines), _BATCH):
                 rows = by_length[begin : begin + _BATCH]
                 packed = pack([lines[i] for i in rows.tolist()])
-                tokens = self._words.take(torch.from_numpy(packed.words))
-                yield start + rows[packed.order], tokens, packed.groups
-
-    def _numbers(self, lines: list[list[str]]) -> list[list[int]]:
-        """Word numbers of at most `_SLICE` lines; what is known of a word is computed once."""
-        index = self._index
-        unknown = {word for line in lines for word in line if word not in index}
-        if len(index) + len(unknown) > _VOCABULARY:
-            index.clear()
-            unknown = {word for line in lines for word in line}
-        if unknown:
-            new = sorted(unknown)
-            first, last = len(index), len(index) + len(unknown)
-            flat, offsets = bags(new)
-            found = self._model.words(torch.tensor(flat), torch.tensor(offsets))
-            for store, field in zip(self._words, found, strict=True):
-                store[first:last] = field
-            index.update(zip(new, range(first, last), strict=True))
-        return [[index[word] for word in line] for line in lines]
+                yield start + rows[packed.order], torch.from_numpy(packed.words), packed.groups

@@ -41,7 +41,11 @@ class LinearExpert(nn.Module):
 
     def words(self, features: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Votes (V, C), sizes (V,) and hashes (V,) of words given as for Encoder.embed."""
-        kept = functional.dropout(self.votes.new_ones(len(features)), self.dropout, self.training)
+        kept = (
+            functional.dropout(self.votes.new_ones(len(features)), self.dropout)
+            if self.training
+            else None
+        )
         rows = rehash(features, 2, len(self.votes))
         votes = functional.embedding_bag(
             rows, self.votes, offsets, mode="sum", per_sample_weights=kept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -21,5 +22,6 @@ def pack(lines: Sequence[Sequence[int]]) -> Packed:
     """Sort lines by length, stably, and lay them one after the other; no line may be empty."""
     lengths = np.fromiter(map(len, lines), np.intp, len(lines))
     order = np.argsort(lengths, kind="stable")
-    flat = [word for i in order.tolist() for word in lines[i]]
-    return Packed(np.array(flat, np.int64), group(lengths[order].tolist()), order)
+    words = chain.from_iterable([lines[i] for i in order.tolist()])
+    flat = np.fromiter(words, np.int64, lengths.sum())
+    return Packed(flat, group(lengths[order].tolist()), order)

@@ -13,6 +13,13 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 from zlib import crc32
 
+import numpy as np
+import numpy.typing as npt
+
+from models.ngrams import hashed, ranges
+
+Ints = npt.NDArray[np.int64]
+
 MAX_WORDS: Final = 40
 """Words of a line that the encoder sees, app and facility included; the rest is cut."""
 
@@ -34,6 +41,8 @@ _APP_END: Final = re.compile(r"[/(@]")
 _APP: Final = "\x00"
 _DRESS: Final = "\x01"
 _FACILITY: Final = "\x02"
+_WHOLE: Final = crc32(b"=")
+_STEM: Final = crc32(b"~")
 
 _SUFFIXES: Final = (
     *("ization", "ations", "ation", "ings", "ing", "ions", "ion", "ies", "ied", "ers", "er"),
@@ -74,13 +83,14 @@ def facility_word(facility: int) -> str:
 
 def words(app: str, facility: int, text: str) -> list[str]:
     """The dressed words of a canonical text, led by the app's and the facility's own."""
-    line = [app_word(app), facility_word(facility)]
-    for word, marks, blank in _DRESSED.findall(text)[: MAX_WORDS - 2]:
-        line.append(dressed(word, marks + blank))
-    return line
+    return [app_word(app), facility_word(facility), *token_words(text)][:MAX_WORDS]
 
 
-@lru_cache(1 << 16)
+def token_words(text: str) -> list[str]:
+    """The dressed words of a text; of "a b" they are those of "a " and of "b", if none is cut."""
+    return [dressed(word, marks + blank) for word, marks, blank in _DRESSED.findall(text)]
+
+
 def dressed(word: str, after: str) -> str:
     """A word in lower case with its dress: its case, and the marks and blank after it."""
     low = word.lower()
@@ -120,10 +130,11 @@ def stem(word: str) -> str:
     """A crude stem: one suffix off, a doubled consonant made single."""
     if len(word) < 4:
         return word
-    for suffix in _SUFFIXES:
-        if word.endswith(suffix) and len(word) - len(suffix) >= 3:
-            word = word[: -len(suffix)]
-            break
+    if word.endswith(_SUFFIXES):
+        for suffix in _SUFFIXES:
+            if word.endswith(suffix) and len(word) - len(suffix) >= 3:
+                word = word[: -len(suffix)]
+                break
     if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "ls":
         word = word[:-1]
     return word
@@ -135,20 +146,54 @@ def features(word: str) -> list[int]:
     The first one tells the word apart from all others. An app's and a facility's word give
     themselves alone: names don't transfer by spelling.
     """
-    if word[0] in (_APP, _FACILITY):
-        return [crc32(word.encode("utf-8", "replace"))]
-    word, _, dress = word.partition(_DRESS)
-    return [*_body(word), *(_clothes(dress) if dress else ())]
+    flat: list[int] = bags([word])[0].tolist()
+    return flat
 
 
-@lru_cache(1 << 16)
-def _body(word: str) -> tuple[int, ...]:
-    hashes = [crc32(b"=" + word.encode("utf-8", "replace"))]
-    if word[0] != "<":  # the letters of a mask mean nothing
-        data = f"<{word[:_MAX_WORD_CHARS]}>".encode("utf-8", "replace")
-        hashes.append(crc32(b"~" + stem(word[:_MAX_WORD_CHARS]).encode("utf-8", "replace")))
-        hashes += [crc32(data[i : i + n]) for n in (3, 4, 5) for i in range(len(data) - n + 1)]
-    return tuple(hashes)
+def bags(vocabulary: Sequence[str]) -> tuple[Ints, Ints]:
+    """`features` of many words, one after the other, and the offset at which each word begins.
+
+    (F,) and (V,).
+    """
+    first: list[int] = []  # features before the n-grams
+    last: list[int] = []  # and after them
+    before: list[int] = []  # how many of either each word has
+    after: list[int] = []
+    bordered: list[bytes] = []  # what n-grams are taken of
+    for word in vocabulary:
+        body, _, dress = word.partition(_DRESS)
+        letters, clothes = b"", 0
+        if word[0] <= _FACILITY:  # an app's or a facility's
+            first.append(crc32(word.encode("utf-8", "replace")))
+            before.append(1)
+        else:
+            data = body.encode("utf-8", "replace")
+            first.append(crc32(data, _WHOLE))
+            if dress:
+                last += _clothes(dress)
+                clothes = 3
+            if body[0] == "<":  # the letters of a mask mean nothing
+                before.append(1)
+            else:
+                if len(body) > _MAX_WORD_CHARS:
+                    body = body[:_MAX_WORD_CHARS]
+                    data = body.encode("utf-8", "replace")
+                first.append(crc32(stem(body).encode("utf-8", "replace"), _STEM))
+                letters = b"<%b>" % data
+                before.append(2)
+        after.append(clothes)
+        bordered.append(letters)
+    hashes, of_size = hashed(bordered)
+    of_part = [np.array(before, np.int64), *of_size, np.array(after, np.int64)]  # (V,) each
+    counts = np.sum(of_part, axis=0)
+    offsets = np.cumsum(counts) - counts
+    flat = np.empty(counts.sum(), np.int64)
+    begins = offsets
+    parts = (np.array(first, np.int64), *hashes, np.array(last, np.int64))
+    for part, count in zip(parts, of_part, strict=True):
+        flat[ranges(begins, count)] = part
+        begins = begins + count
+    return flat, offsets
 
 
 @lru_cache(1 << 10)
@@ -156,13 +201,3 @@ def _clothes(dress: str) -> tuple[int, ...]:
     data = dress.encode("utf-8", "replace")
     parts = (b"\x01case" + data[:1], b"\x01marks" + data[1:], b"\x01both" + data)
     return tuple(map(crc32, parts))
-
-
-def bags(vocabulary: Sequence[str]) -> tuple[list[int], list[int]]:
-    """Features of many words, one after the other, and the offset at which each word begins."""
-    flat: list[int] = []
-    offsets: list[int] = []
-    for word in vocabulary:
-        offsets.append(len(flat))
-        flat += features(word)
-    return flat, offsets

@@ -91,6 +91,13 @@ def _one_line_errors() -> Iterator[None]:
     metavar="S",
     help="Keep the state of the run this often.",
 )
+@click.option(
+    "--checkpoint-blocks/--no-checkpoint-blocks",
+    default=False,
+    show_default=True,
+    help="Less memory, more time, where the encoder has several blocks: compute all but the last "
+    "again for their gradients.",
+)
 def train(
     corpus: Path,
     out: Path,
@@ -105,6 +112,7 @@ def train(
     threads: int,
     resume: bool,
     state_every_s: float,
+    checkpoint_blocks: bool,
 ) -> None:
     """Train a Raccoon on labelled messages; a stopped run goes on when it is started again."""
     from models.training.loop import Options
@@ -118,6 +126,7 @@ def train(
         batch_size=batch_size,
         threads=threads,
         state_every_s=state_every_s,
+        checkpoint_blocks=checkpoint_blocks,
     )
     with _one_line_errors(), _progress() as report:
         result = run(

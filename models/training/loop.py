@@ -48,6 +48,8 @@ from models.training.vocabulary import Vocabulary
 HELD_OUT_SHARE = 0.03
 REFERENCE = 4096
 LOSS_EVERY = 10
+_NO_FACTS = ("threads", "state_every_s", "checkpoint_blocks")
+"""Options that change nothing of what is learnt: a run may be resumed with others."""
 
 Report = Callable[[int, int, float], None]
 """step, steps, loss: called after each step."""
@@ -69,6 +71,8 @@ class Options:
     learning_rate: float = 2e-3
     pair_learning_rate: float = 3e-3
     state_every_s: float = 60.0
+    checkpoint_blocks: bool = False
+    """Memory for time: the encoder's blocks, but for the last, are computed again."""
     architecture: Architecture = field(default_factory=Architecture)
 
 
@@ -146,7 +150,7 @@ def train(
     if prepared.pairs is not None:
         taught += f", {len(prepared.pairs)} pairs of text and code"
     say(f"{taught}, {len(prepared.check.texts)} rows to choose by")
-    facts = {k: v for k, v in asdict(options).items() if k not in ("threads", "state_every_s")}
+    facts = {k: v for k, v in asdict(options).items() if k not in _NO_FACTS}
     files = {"corpus": corpus, "pairs": pairs, "dev": dev, "teacher": teacher}
     facts |= {name: file and _digest(file) for name, file in files.items()}
     run = _Run(out, options, prepared, facts, report, say)
@@ -190,6 +194,7 @@ class _Run:
         """Since this process has begun: every so many steps one."""
         torch.manual_seed(options.seed)
         self.model = Raccoon(options.architecture)
+        self.model.encoder.checkpoint_blocks = options.checkpoint_blocks
         pairs = prepared.pairs
         if pairs is not None:
             begin_search(self.model, pairs)

@@ -81,7 +81,7 @@ def test_bf16_and_fp32_agree_on_real_lines(fp32: Engine, real_lines: list[str]) 
 def test_more_words_than_are_kept(
     small_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.inference._VOCABULARY", 64)
+    monkeypatch.setattr("models.lexicon.CAPACITY", 64)
     monkeypatch.setattr("models.inference._SLICE", 4)
     tight = Engine(small_checkpoint, dtype="fp32")
     letters = "abcdefghij"

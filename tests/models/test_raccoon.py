@@ -1,10 +1,13 @@
 """The encoder and what stands on it."""
 
+from dataclasses import replace
+
 import torch
 
 from models.encoder import rehash
 from models.raccoon import Raccoon
 from models.tokens import bags, features
+from tests.models.conftest import SMALL
 from tests.models.lines import LINES
 from tests.models.packed import packed_tokens
 
@@ -132,3 +135,22 @@ def test_monte_carlo_paths_spread_and_repeat_with_their_seed(small_model: Raccoo
         assert torch.equal(draw(1), draw(1))
         assert draw(1).shape == (64, len(LINES), small_model.architecture.latent)
         assert (draw(1).std(0) > 0.01).all()
+
+
+def test_checkpointed_blocks_have_the_same_gradients() -> None:
+    """With dropout: what is computed again must draw what was drawn before."""
+    torch.manual_seed(0)
+    model = Raccoon(replace(SMALL, blocks=2)).train()
+    found = []
+    for checkpointed in (False, True):
+        model.encoder.checkpoint_blocks = checkpointed
+        model.zero_grad()
+        torch.manual_seed(7)
+        tokens, groups, _ = packed_tokens(model, LINES)
+        result = model.train_step(tokens, groups)
+        (result.logits.square().sum() + result.kl).backward()
+        found.append([p.grad for p in model.encoder.parameters()])
+    for one, other in zip(*found, strict=True):
+        assert one is not None
+        torch.testing.assert_close(one, other)
+    assert any(gradient.abs().max() > 0 for gradient in found[0] if gradient is not None)

@@ -144,10 +144,11 @@ def test_bags_lay_the_features_of_words_one_after_the_other() -> None:
     vocabulary = ["link", "<num>", app_word("sshd")]
     flat, offsets = bags(vocabulary)
     ends = [*offsets[1:], len(flat)]
-    assert [flat[a:b] for a, b in zip(offsets, ends, strict=True)] == list(
+    assert [flat[a:b].tolist() for a, b in zip(offsets, ends, strict=True)] == list(
         map(features, vocabulary)
     )
     assert all(0 <= feature < 1 << 32 for feature in flat)
+    assert [len(x) for x in bags([])] == [0, 0]
 
 
 def test_hashes_never_change() -> None:

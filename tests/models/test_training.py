@@ -191,6 +191,26 @@ def test_stopped_and_resumed_equals_never_stopped(
     assert figures(tmp_path / "whole") == figures(tmp_path / "halves")
 
 
+def test_checkpointed_blocks_learn_the_same(corpus: Path, tmp_path: Path) -> None:
+    """A run may be stopped without and resumed with them."""
+    two_blocks = replace(SMALL, blocks=2)
+    options = Options(epochs=1, batch_size=64, state_every_s=0.0, architecture=two_blocks)
+
+    def stop(step: int, steps: int, loss: float) -> None:
+        if step == 3:
+            raise StoppedError
+
+    train(corpus, tmp_path / "without", options)
+    with pytest.raises(StoppedError):
+        train(corpus, tmp_path / "with", options, report=stop)
+    train(corpus, tmp_path / "with", replace(options, checkpoint_blocks=True))
+    one, other = (load_checkpoint(tmp_path / out / "raccoon") for out in ("without", "with"))
+    for (name, a), b in zip(
+        one.model.state_dict().items(), other.model.state_dict().values(), strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4, err_msg=name)
+
+
 def figures(out: Path) -> list[dict[str, float]]:
     """One for each epoch."""
     found: list[dict[str, float]] = json.loads((out / "epochs.json").read_text())
