@@ -32,7 +32,7 @@ MAX_KEY_BYTES = 512
 """Longer messages are known by their beginning: bounded memory against hostile input."""
 MAX_APP_BYTES = 128
 """RFC 5424 allows 48; a longer name is known by its beginning."""
-MODEL_SLICE = 256
+MODEL_SLICE = 512
 """Templates given to the model at once: between two slices the queue is looked at again."""
 
 NO_FACILITY = -1
