@@ -75,10 +75,11 @@ def once(rate: float, seconds: float, core: int, extra: list[str]) -> npt.NDArra
         late: list[npt.NDArray[np.float64]] = []
         first_us = time.time_ns() // 1000 + round(WARM_S * 1e6)
         rows = 0
+        over = threading.Event()
 
         def read() -> None:
             nonlocal rows
-            for at_us, batch in tail(out, seconds + WARM_S + 60):
+            for at_us, batch in tail(out, over):
                 rows += batch.num_rows
                 texts = batch.column("message").to_pylist()
                 sent_us = np.array([int(t[t.rindex("=") + 1 : -1]) for t in texts], np.int64)
@@ -89,6 +90,7 @@ def once(rate: float, seconds: float, core: int, extra: list[str]) -> npt.NDArra
         sent = send(port, rate, seconds + WARM_S)
         time.sleep(1.0)
         stop(process)
+        over.set()
         reader.join()
         shutil.rmtree(out)
     if rows != sent:

@@ -1,7 +1,8 @@
-"""An Arrow file that is being written, read batch by batch as the bytes come."""
+"""Arrow files that are being written, read batch by batch as the bytes come."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,20 +17,21 @@ class _Growing:
 
     closed = False
 
-    def __init__(self, path: Path, end_s: float) -> None:
+    def __init__(self, path: Path, over: threading.Event) -> None:
         self._file = path.open("rb")
-        self._end_s = end_s
+        self._over = over
         self._read = 0
 
     def read(self, size: int = -1) -> bytes:
         parts: list[bytes] = []
         missing = size
         while missing > 0:
+            over = self._over.is_set()
             part = self._file.read(missing)
             if part:
                 parts.append(part)
                 missing -= len(part)
-            elif time.monotonic() > self._end_s:
+            elif over:
                 break
             else:
                 time.sleep(POLL_S)
@@ -43,20 +45,25 @@ class _Growing:
         self._file.close()
 
 
-def tail(directory: Path, seconds: float) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Batches of the folder's open file as they come, each with the Unix µs when it was read.
+def tail(directory: Path, over: threading.Event) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Batches of the folder's open files as they come, each with the Unix µs when it was read.
 
-    Ends with the file, or after so many seconds.
+    over: set once nothing more is written.
     """
-    end_s = time.monotonic() + seconds
-    while not (found := sorted(directory.glob("_*.arrows.open"))):
-        if time.monotonic() > end_s:
-            return
-        time.sleep(POLL_S)
-    reader = pa.ipc.open_stream(pa.PythonFile(_Growing(found[0], end_s), mode="r"))
+    last = ""
     while True:
-        try:
-            batch = reader.read_next_batch()
-        except (StopIteration, pa.ArrowInvalid, OSError):  # the end, or cut short by it
-            return
-        yield time.time_ns() // 1000, batch
+        was_over = over.is_set()
+        files = sorted(path for path in directory.glob("_*.arrows.open") if path.name > last)
+        if not files:
+            if was_over:
+                return
+            time.sleep(POLL_S)
+            continue
+        last = files[0].name
+        reader = pa.ipc.open_stream(pa.PythonFile(_Growing(files[0], over), mode="r"))
+        while True:
+            try:
+                batch = reader.read_next_batch()
+            except (StopIteration, pa.ArrowInvalid, OSError):  # its end, or cut short by ours
+                break
+            yield time.time_ns() // 1000, batch

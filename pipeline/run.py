@@ -125,6 +125,8 @@ class Stream:
         self.health.set_ready("model")
         self.learning.start()
         self._greet(scorer)
+        # Arrow's own allocator keeps what a flood once needed; the system's gives it back.
+        pa.set_memory_pool(pa.system_memory_pool())
         # The model's objects live as long as we do: no collection needs to look at them.
         gc.freeze()
         gc.set_threshold(100_000, 20, 100)
