@@ -21,6 +21,9 @@ _ELEMENT: Final = re.compile(rf'\[([^\s=\]"]+)({_PARAMETERS})', re.DOTALL)
 _PARAMETER: Final = re.compile(r' +([^\s=\]"]+) ?= ?"((?:[^"\\]++|\\.)*+)"', re.DOTALL)
 # One parameter with nothing to unescape: what syslog-ng and OPNsense put before every message.
 _SIMPLE: Final = re.compile(rb'\[([^\s=\]"]++) ([^\s=\]"]++)="([^"\\]*+)"\](?: |\Z)')
+# `[meta sequenceId` → the two names, once `_SIMPLE` has found them so. Bounded.
+_simple_names: Final[dict[bytes, tuple[str, str]]] = {}
+_MOST_NAMES: Final = 1_024
 _ESCAPED: Final = re.compile(r'\\(["\\\]])')
 
 # VERSION and something that stands where TIMESTAMP stands: a year, or the NILVALUE.
@@ -112,9 +115,16 @@ def split_tail(tail: bytes) -> tuple[StructuredData | None, bytes, tuple[str, ..
     """STRUCTURED-DATA and MSG → (elements, message, errors); bad data is all message."""
     if tail[:2] in (b"- ", NIL):
         return None, tail[2:].removeprefix(BOM), ()
+    head, _, after = tail.partition(b'="')
+    value, _, message = after.partition(b'"] ')
+    if value.isalnum() and (names := _simple_names.get(head)) and message:
+        return {names[0]: {names[1]: value.decode()}}, message.removeprefix(BOM), ()
     if simple := _SIMPLE.match(tail):
-        sd_id, name, value = (part.decode("utf-8", "backslashreplace") for part in simple.groups())
-        return {sd_id: {name: value}}, tail[simple.end() :].removeprefix(BOM), ()
+        sd_id, name, text = (part.decode("utf-8", "backslashreplace") for part in simple.groups())
+        if len(_simple_names) >= _MOST_NAMES:
+            _simple_names.clear()
+        _simple_names[head] = sd_id, name
+        return {sd_id: {name: text}}, tail[simple.end() :].removeprefix(BOM), ()
     parsed = parse_structured_data(tail)
     if parsed is None:
         return None, tail.removeprefix(BOM), ("bad structured data",)

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 from parsers import rfc3164, rfc5424
+from parsers.expressions import BLANKS, PRIORITIES
 from parsers.fields import FieldTuple
-from parsers.hotpath import BLANKS, MAX_BYTES, PRIORITIES, quick_reader
+from parsers.hotpath import MAX_BYTES, quick_reader
 from parsers.message import Facility, Severity, SyslogMessage
 from parsers.timestamps import EPOCH, Clock
 

@@ -1,7 +1,7 @@
 """Stamps as senders write them → UTC microseconds.
 
-Two paths lead here. The hot path asks for an hour (`named_hour`, `iso_hour`), which is cached, and
-adds minutes and seconds from a table. Everything else asks `Clock.read`, which knows every
+Two paths lead here. For the hot path `learnt_stamps` asks for an hour (`named_hour`, `iso_hour`),
+and adds minutes and seconds from a table. Everything else asks `Clock.read`, which knows every
 spelling and costs some microseconds.
 """
 
@@ -67,7 +67,7 @@ _ISO: Final = re.compile(
 _UNIX: Final = re.compile(rb"1 (\d{10})(?:\.(\d+))?(?= )")
 
 _HOUR_NAMED: Final = re.compile(rb"([A-Z][a-z][a-z]) ([ \d]?\d) (?:(%s) )?(\d\d):" % _YEAR)
-_HOUR_ISO: Final = re.compile(rb"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):")
+_HOUR_ISO: Final = re.compile(rb"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):")
 
 # A date this near to `received` keeps its year all through that day and the day received, in any
 # zone: next year's and last year's are then still farther away.
