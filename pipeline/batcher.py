@@ -90,8 +90,11 @@ class FrameQueue:
         """Whether more waits than a high-water mark allows, or did and has not ebbed since."""
         return self._overloaded
 
-    def put(self, frames: Frames) -> None:
-        """Take in what fits and drop the rest from the tail, counted. Never waits."""
+    def put(self, frames: Frames, *, waited_s: float = 0.0) -> None:
+        """Take in what fits and drop the rest from the tail, counted. Never waits.
+
+        waited_s: how long the oldest may have lain in the kernel, unread; its batch is the sooner.
+        """
         lines, size = len(frames.data), _size(frames.data)
         if not lines:
             return
@@ -110,7 +113,7 @@ class FrameQueue:
                     return
                 frames = _part(frames, 0, fitting)
                 size = _size(frames.data)
-            self._append(frames, size)
+            self._append(frames, size, waited_s)
 
     def put_waiting(self, frames: Frames) -> bool:
         """Take in every line, waiting for room below the high-water marks.
@@ -198,8 +201,8 @@ class FrameQueue:
         self.received[source] += lines
         self.received_bytes[source] += size
 
-    def _append(self, frames: Frames, size: int) -> None:
-        self._chunks.append(_Chunk(frames, time.monotonic()))
+    def _append(self, frames: Frames, size: int, waited_s: float = 0.0) -> None:
+        self._chunks.append(_Chunk(frames, time.monotonic() - waited_s))
         self._lines += len(frames.data)
         self._bytes += size
         if self._lines > self.high_water_lines or self._bytes > self.high_water_bytes:

@@ -120,28 +120,33 @@ class UdpReceiver(Receiver):
         poller = select.poll()
         poller.register(self._sock, select.POLLIN)
         poller.register(self._stop.fileno(), select.POLLIN)
+        paused_s = 0.0
         while not self._stop.is_set():
-            if self._sweep(queue):
+            if self._sweep(queue, paused_s):
                 time.sleep(self._pause_s)
-            elif not poller.poll(_IDLE_MS):
+                paused_s = self._pause_s
+                continue
+            paused_s = 0.0
+            if not poller.poll(_IDLE_MS):
                 self._settle_drops()
         end_s = time.monotonic() + _LAST_SWEEP_S
         while self._read_once(queue) and time.monotonic() < end_s:
             pass
         self._settle_drops()
 
-    def _sweep(self, queue: FrameQueue) -> bool:
-        """Read until there is no full batch; whether there was anything."""
-        count = self._read_once(queue)
+    def _sweep(self, queue: FrameQueue, paused_s: float) -> bool:
+        """Read until there is no full batch, after a pause; whether there was anything."""
+        count = self._read_once(queue, paused_s)
         some = count > 0
         while count == BATCH and not self._stop.is_set():
             count = self._read_once(queue)
         return some
 
-    def _read_once(self, queue: FrameQueue) -> int:
+    def _read_once(self, queue: FrameQueue, paused_s: float = 0.0) -> int:
         data, peers, drops = self._reader.read()
         if data:
-            queue.put(Frames(self.source, time.time_ns() // 1000, data, peers))
+            frames = Frames(self.source, time.time_ns() // 1000, data, peers)
+            queue.put(frames, waited_s=paused_s)
         if drops is not None:
             self._saw_drops(drops)
         return len(data)
