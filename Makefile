@@ -14,7 +14,7 @@ DATA := $(firstword $(wildcard ../shared/data) corpus)
 MODEL_OUT := model-out
 # What a larger language model makes of the corpus: three quarters of an hour of one core, kept.
 TEACHER = $(MODEL_OUT)/teacher.npz
-# A folder of *.log files to mix into the benchmark: make bench LOGS=/var/log/archive
+# A folder of *.log files to mix into the benchmarks: make bench LOGS=/var/log/archive
 LOGS :=
 
 # The first python3 that is 3.11 or newer and can make virtual environments.
@@ -70,8 +70,16 @@ $(TEACHER): | $(STAMP)
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m models.training.teacher \
 		--corpus $(DATA)/severity_train.parquet --out $@
 
-bench: $(STAMP) ## Lines a second on one core, beside Drain3 (LOGS=DIR mixes in more logs)
-	$(BIN)/python -m benchmarks.bench_stream $(if $(LOGS),--logs $(LOGS)) $(BENCH_ARGS)
+bench: $(STAMP) ## Measure docs/performance.md again, hours (LOGS=DIR mixes in more logs)
+	$(BIN)/python -m benchmarks.bench_stream --runs 5 $(if $(LOGS),--logs $(LOGS)) --write-docs
+	$(BIN)/python -m benchmarks.bench_udp --write-docs
+	$(BIN)/python -m benchmarks.bench_latency --write-docs
+	$(BIN)/python -m benchmarks.bench_flood --write-docs
+	$(BIN)/python -m benchmarks.bench_cold \
+		$(if $(wildcard $(DATA)/severity_dev.parquet),--data $(DATA)) --write-docs
+	$(BIN)/python -m benchmarks.bench_start --write-docs
+	$(BIN)/python -m benchmarks.bench_growth $(if $(LOGS),--logs $(LOGS)) --write-docs
+	$(BIN)/python -m benchmarks.profile_stream $(if $(LOGS),--logs $(LOGS)) --write-docs
 
 fuzz: $(STAMP) ## The property tests with many more examples
 	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=fuzz $(PYTEST_ARGS) </dev/null

@@ -15,6 +15,9 @@ from typing import IO
 
 LTT_STREAM = Path(sys.executable).with_name("ltt-stream")
 START_S = 120.0
+FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+"""Instructions that the matrix products of the model run on: fp32 on the first two, bf16 on the
+others."""
 
 COUNT_ROWS = """
 import pathlib, sys
@@ -66,6 +69,17 @@ def start(args: list[str], stdin: int | IO[bytes]) -> tuple[subprocess.Popen[byt
                 raise RuntimeError(f"ltt-stream {' '.join(args)}: not ready after {took:.0f} s")
 
 
+def one_thread() -> None:
+    """Begin this program anew where NumPy's products would take more threads than one.
+
+    OpenBLAS asks for their number when it is loaded. On one core they then wait for each other,
+    spinning: such a product costs thirty times as much.
+    """
+    if os.environ.get("OPENBLAS_NUM_THREADS") != "1":
+        os.environ["OPENBLAS_NUM_THREADS"] = "1"
+        os.execv(sys.executable, sys.orig_argv)
+
+
 def cpu_s(pid: int) -> float:
     """User and system time so far; proc(5), fields 14 and 15 of stat."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -87,8 +101,17 @@ def count_rows(directory: Path) -> int:
 
 
 def cpu_name() -> str:
-    """The machine's processor, as /proc/cpuinfo calls it."""
+    """The machine's processor, and which of the instructions that matter here it has.
+
+    As /proc/cpuinfo says it: "AMD EPYC (avx2, avx512f, avx512_bf16, no amx_bf16)".
+    """
+    name, flags = "unknown processor", set[str]()
     for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return "unknown processor"
+        key, _, value = line.partition(":")
+        if key.strip() == "model name":
+            name = value.strip()
+        elif key.strip() in ("flags", "Features"):  # x86, ARM
+            flags = set(value.split())
+    if not flags & set(FLAGS):
+        return name
+    return f"{name} ({', '.join(f if f in flags else f'no {f}' for f in FLAGS)})"

@@ -242,6 +242,8 @@ def _fill_closed_descriptors() -> None:
 def main() -> None:
     """The console script: errors are one line, exit codes 0 done, 1 failed, 2 usage."""
     _fill_closed_descriptors()
+    # NumPy's products are small ones: on more threads than one they spin, and double the CPU.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         code = cli.main(standalone_mode=False)
         if sys.stdout is not None:
