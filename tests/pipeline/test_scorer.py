@@ -85,18 +85,18 @@ def test_overload_sheds_unknown_templates_and_serves_known_ones(scorer: Scorer) 
 
 
 def test_overload_in_mid_batch_forgets_what_was_not_scored(scorer: Scorer) -> None:
-    # Two looks while masking, two slices of 256, then one before each slice of the model.
+    # Two looks while masking, at two slices of 512, then one before each slice of the model.
     calls = iter([False] * 3 + [True] * 100)
     cache = small(scorer)
-    words = [b"alpha", b"beta", b"gamma", b"delta", b"omega", b"sigma", b"kappa", b"theta"]
+    words = b"alpha beta gamma delta omega sigma kappa theta zeta iota".split()
     messages = [
         b" ".join((a, b, c, b"happened")) for a in words for b in words for c in words
-    ]  # 512 templates: two slices of the model
-    found = cache.resolve([b"app"] * 512, messages, overloaded=lambda: next(calls))
+    ]  # 1000 templates: two slices of the model
+    found = cache.resolve([b"app"] * 1000, messages, overloaded=lambda: next(calls))
     scored = found.rows >= 0
-    assert 0 < scored.sum() < 512
+    assert 0 < scored.sum() < 1000
     assert cache.table.size == scored.sum() == len(found.new)
-    later = cache.resolve([b"app"] * 512, messages)
+    later = cache.resolve([b"app"] * 1000, messages)
     assert (later.rows >= 0).all()
     np.testing.assert_array_equal(later.rows[scored], found.rows[scored])
 
