@@ -87,7 +87,7 @@ def _made(result: dict[str, Any]) -> str:
         f"Median ± MAD of {result['rounds']} interleaved rounds of {result['lines']:,} lines a "
         f"point, batches of {result['batch_lines']:,} where nothing else is said; CPU time of one "
         f"core of {result['processor']}, lines/s are 1 / CPU time. New templates are words of the "
-        "sample in another order: words never seen cost more. The table holds 65,536 templates, "
+        "sample in another order: words never seen cost more. The table holds 32,768 templates, "
         f"room for a batch of new ones among them, the past of one source {MAX_TEMPLATES:,}: what "
         "is beyond is forgotten by halves, and learnt anew when it comes again."
     )

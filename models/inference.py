@@ -22,7 +22,7 @@ Floats = npt.NDArray[np.float32]
 
 _BATCH = 512
 """Lines computed at once: larger ones leave the CPU's caches."""
-_SLICE = 1024
+_SLICE = 512
 """Lines looked at together to find equal lengths; their words must fit the lexicon."""
 
 

@@ -14,9 +14,9 @@ from models.linear import Words
 from models.raccoon import CLASSES, Raccoon
 from models.tokens import MAX_WORDS, app_word, bags, facility_word, known_app, token_words
 
-CAPACITY = 1 << 16
+CAPACITY = 1 << 15
 """Words kept; more than the lines of one call to `read` can have."""
-_TOKENS = 1 << 16
+_TOKENS = 1 << 15
 """Tokens kept, and names of apps."""
 
 _BLANK, _END = " ", ""

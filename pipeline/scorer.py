@@ -67,8 +67,8 @@ class Scorer:
         self,
         engine: Engine,
         *,
-        max_templates: int = 1 << 16,
-        max_keys: int = 1 << 17,
+        max_templates: int = 1 << 15,
+        max_keys: int = 1 << 16,
     ) -> None:
         self.engine = engine
         self.model_version = engine.version
