@@ -132,7 +132,7 @@ def run(
     options = load_config(config, {**given, **flags})
     from pipeline.run import run as run_stream
 
-    raise SystemExit(run_stream(options))
+    _leave(run_stream(options))
 
 
 @cli.command()
@@ -218,6 +218,15 @@ def _reader_may_leave() -> Iterator[None]:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         raise SystemExit(DONE) from None
+
+
+def _leave(code: int) -> NoReturn:
+    """End where all is closed and saved: to take the model apart takes half a second of CPU."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            with suppress(OSError, ValueError):
+                stream.flush()
+    os._exit(code)
 
 
 def _fail(message: str, code: int) -> NoReturn:

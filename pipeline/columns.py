@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 MAX_DICTIONARY = 1 << 16
 """A dictionary with more values starts afresh: hostile host names must not eat the memory."""
@@ -75,7 +76,7 @@ def strings(values: Sequence[bytes | None]) -> pa.Array:
     r"""A string column; bytes that are not UTF-8 become \xNN."""
     raw = pa.array(values, pa.binary())
     try:
-        return raw.cast(pa.string())
+        return pc.cast(raw, pa.string())
     except pa.ArrowInvalid:
         # Hardly any value is at fault: only what is not plain ASCII is looked at.
         _, offsets, data = raw.buffers()
@@ -85,7 +86,7 @@ def strings(values: Sequence[bytes | None]) -> pa.Array:
         for i in np.unique(np.searchsorted(ends, far, side="right")).tolist():
             value = values[i] if i < len(mended) else None
             mended[i] = None if value is None else text(value).encode()
-        return pa.array(mended, pa.binary()).cast(pa.string())
+        return pc.cast(pa.array(mended, pa.binary()), pa.string())
 
 
 def instants(us: Sequence[int | None] | npt.NDArray[np.int64]) -> pa.Array:

@@ -141,18 +141,23 @@ class Program:
             except (OSError, urllib.error.URLError):  # it is not listening yet
                 assert self.process.poll() is None, self.process.communicate()[1].decode()
 
-    def assert_conserved(self) -> None:
-        """received = written + dropped, and the same on the Arrow side."""
-        m = self.metrics()
+    def assert_conserved(self, timeout_s: float = 5.0) -> None:
+        """received = written + dropped, once what was just written has been counted."""
 
         def total(name: str) -> float:
             return sum(v for k, v in m.items() if k.split("{")[0] == f"ltt_stream_{name}")
 
-        sinks = {k: v for k, v in m.items() if k.startswith("ltt_stream_written_messages_total")}
-        received, dropped = total("received_messages_total"), total("dropped_messages_total")
-        assert sinks
-        for sink, written in sinks.items():
-            assert received == written + dropped, (sink, received, written, dropped)
+        end_s = time.monotonic() + timeout_s
+        while True:
+            m = self.metrics()
+            received, dropped = total("received_messages_total"), total("dropped_messages_total")
+            name = "ltt_stream_written_messages_total"
+            sinks = {k: v for k, v in m.items() if k.startswith(name)}
+            assert sinks
+            if all(received == written + dropped for written in sinks.values()):
+                return
+            assert time.monotonic() < end_s, (sinks, received, dropped)
+            time.sleep(0.05)
 
     def stop(self, sig: int = signal.SIGTERM, timeout_s: float = 60.0) -> tuple[bytes, str]:
         """Signal it and wait for its end: stdout and stderr. It must have exited with 0."""
