@@ -7,7 +7,6 @@ this loop takes a batch, `process.py` makes it columns (`parsers/syslog.py` take
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import socket
@@ -25,6 +24,7 @@ from models.errors import CheckpointError
 from parsers.syslog import Parser
 from pipeline import __version__, systemd
 from pipeline.accounting import Accounting
+from pipeline.allocator import Allocator
 from pipeline.batcher import FrameQueue
 from pipeline.config import Config, ConfigError, zone_named
 from pipeline.frames import Frames
@@ -92,6 +92,7 @@ class Stream:
         self._dead: set[str] = set()
         """Sources that have failed and were said to have."""
         self._rotate = False
+        self._allocator = Allocator()
         self._watchdog_s = systemd.watchdog_interval_s()
         self._watchdog_due_s = 0.0
         self._save_due_s = float("inf")
@@ -125,11 +126,7 @@ class Stream:
         self.health.set_ready("model")
         self.learning.start()
         self._greet(scorer)
-        # Arrow's own allocator keeps what a flood once needed; the system's gives it back.
-        pa.set_memory_pool(pa.system_memory_pool())
-        # The model's objects live as long as we do: no collection needs to look at them.
-        gc.freeze()
-        gc.set_threshold(100_000, 20, 100)
+        self._allocator.settle()
         systemd.notify("READY=1")
 
     def main_loop(self) -> None:
@@ -292,6 +289,7 @@ class Stream:
                 sink.rotate()
         self._rotate = False
         self.learning.tick()
+        self._allocator.tick()
         if time.monotonic() >= self._save_due_s:
             self._save_state()
         self.books.update(self.receivers, ready=not self.health.not_ready())

@@ -73,6 +73,9 @@ def _groups(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
     group: list[pa.RecordBatch] = []
     held = size = 0
     for batch in batches:
+        if not group and batch.num_rows >= rows // 2:
+            yield pa.Table.from_batches([batch])  # large enough, and put together at no cost
+            continue
         group.append(batch)
         held += batch.num_rows
         size += batch.nbytes
