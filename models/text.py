@@ -29,6 +29,7 @@ WELL_KNOWN_PORTS: Final = frozenset(
 )
 """Ports worth a template of their own; all others share one, so a scan makes no new ones."""
 _OTHER_PORT: Final = b"<port>"
+SlotReader = Callable[[bytes], tuple[bytes, ...]]
 
 # One family of slots a message, told by letters alone. Where ports are, group 1 is a port and
 # group 2 a number that is kept as it is; elsewhere the only group is such a number. Alternatives
@@ -77,33 +78,67 @@ class _Family(NamedTuple):
     place: re.Pattern[bytes] | None
     """Where a slot may stand in the letters of a message; None: it may whatever they are."""
     slots: _Slots
+    read: SlotReader
+    """The slots of a message of this family."""
 
     @classmethod
-    def of(cls, pattern: str, slots: _Slots, *, place: str | None = None) -> _Family:
+    def of(
+        cls,
+        pattern: str,
+        slots: _Slots,
+        *,
+        place: str | None = None,
+        begins: tuple[bytes, bytes] | None = None,
+    ) -> _Family:
+        data = re.compile(pattern.encode("ascii"))
         return cls(
-            re.compile(pattern.encode("ascii")),
+            data,
             re.compile(pattern, re.ASCII),
             None if place is None else re.compile(place.encode("ascii")),
             slots,
+            _reader(data, slots, begins),
         )
 
-    def read(self, message: bytes) -> tuple[bytes, ...]:
-        """The slots of a message of this family."""
-        if self.slots is _Slots.NUMBERS:
-            return tuple(self.data.findall(message))
-        if self.slots is _Slots.NUMBERS_AND_LEVELS:
-            levels = _PER_CENT_DATA.findall(message)[:_MAX_LEVELS]
-            return (*self.data.findall(message), *[b"%d" % _level(x) for x in levels])
+
+def _reader(
+    data: re.Pattern[bytes], slots: _Slots, begins: tuple[bytes, bytes] | None
+) -> SlotReader:
+    """begins: every match begins with one of these, which is sooner found than tried for."""
+    findall = data.findall
+
+    def numbers(message: bytes) -> tuple[bytes, ...]:
+        return tuple(findall(message))
+
+    def numbers_and_levels(message: bytes) -> tuple[bytes, ...]:
+        levels = _PER_CENT_DATA.findall(message)[:_MAX_LEVELS]
+        return (*findall(message), *[b"%d" % _level(x) for x in levels])
+
+    def ports(message: bytes) -> tuple[bytes, ...]:
+        start = 0
+        if begins is not None:
+            start = message.find(begins[0])
+            other = message.find(begins[1], 0, start) if start >= 0 else message.find(begins[1])
+            if other >= 0:
+                start = other
+            elif start < 0:
+                return ()
         return tuple(
             [
                 code or (port if port in WELL_KNOWN_PORTS else _OTHER_PORT)
-                for port, code in self.data.findall(message)
+                for port, code in findall(message, start)
             ]
         )
 
+    return {
+        _Slots.NUMBERS: numbers,
+        _Slots.NUMBERS_AND_LEVELS: numbers_and_levels,
+        _Slots.PORTS: ports,
+    }[slots]
 
-_FIREWALLS: Final = tuple(
-    _Family.of(pattern, _Slots.PORTS) for pattern in (_IPTABLES, _KEY_VALUE, _ASA, _FILTERLOG)
+
+_FIREWALLS: Final = (
+    _Family.of(_IPTABLES, _Slots.PORTS, begins=(b"PROTO=", b"DPT=")),
+    *[_Family.of(pattern, _Slots.PORTS) for pattern in (_KEY_VALUE, _ASA, _FILTERLOG)],
 )
 _REQUESTS: Final = _Family.of(_HTTP, _Slots.NUMBERS, place=r'HTTP/\.?" ')
 _EVENTS: Final = _Family.of(
@@ -225,7 +260,7 @@ def significant_slots(message: bytes) -> tuple[bytes, ...]:
     return () if family is None else family.read(message)
 
 
-def slot_reader(stem: bytes) -> Callable[[bytes], tuple[bytes, ...]] | None:
+def slot_reader(stem: bytes) -> SlotReader | None:
     """`significant_slots` for all messages that are `stem` without their digits, and faster.
 
     None: no message with these letters has a slot.

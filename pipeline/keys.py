@@ -6,13 +6,12 @@ some, the key leads to a table of its own, by the values of the slots.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from models.text import slot_reader
+from models.text import SlotReader, slot_reader
 
 DIGITS = b"0123456789"
 UNKNOWN = -1
@@ -23,18 +22,14 @@ Stem = tuple[bytes | None, int, bytes]
 """A line's program, its facility and its message without digits."""
 
 
-class _Slotted(NamedTuple):
-    read: Callable[[bytes], tuple[bytes, ...]]
-    rows: dict[tuple[bytes, ...], int]
-
-
 class Keys:
     """Rows of the template table by key; bounded by whoever calls `halve`."""
 
     def __init__(self) -> None:
         self.stems: dict[Stem, int] = {}
         """A row, or `_SLOTTED` and below."""
-        self._slotted: list[_Slotted] = []
+        self._reads: list[SlotReader] = []
+        self._rows_of_slots: list[dict[tuple[bytes, ...], int]] = []
         self._size = 0
 
     def __len__(self) -> int:
@@ -52,11 +47,11 @@ class Keys:
         rows = np.array(found, np.int32)
         at = np.flatnonzero(rows <= _SLOTTED)
         if len(at):
-            slotted, values = self._slotted, []
-            for i in at.tolist():
-                read, known = slotted[_SLOTTED - found[i]]
-                values.append(known.get(read(messages[i]), UNKNOWN))
-            rows[at] = values
+            reads, known = self._reads, self._rows_of_slots
+            rows[at] = [
+                known[which].get(reads[which](messages[i]), UNKNOWN)
+                for i, which in zip(at.tolist(), (_SLOTTED - rows[at]).tolist(), strict=True)
+            ]
         return rows
 
     def row(self, stem: Stem, message: bytes) -> int:
@@ -64,8 +59,8 @@ class Keys:
         found = self.stems.get(stem, UNKNOWN)
         if found > _SLOTTED:
             return found
-        read, known = self._slotted[_SLOTTED - found]
-        return known.get(read(message), UNKNOWN)
+        which = _SLOTTED - found
+        return self._rows_of_slots[which].get(self._reads[which](message), UNKNOWN)
 
     def put(self, stem: Stem, message: bytes, row: int) -> None:
         """A line whose key was new is of this row."""
@@ -77,11 +72,12 @@ class Keys:
                 self.stems[stem] = row
                 return
             # "code 5000" has no slot, but "code 5" has, and is of the same letters.
-            found = self.stems[stem] = _SLOTTED - len(self._slotted)
-            self._slotted.append(_Slotted(read, {}))
+            found = self.stems[stem] = _SLOTTED - len(self._reads)
+            self._reads.append(read)
+            self._rows_of_slots.append({})
             self._size += 1
-        read, known = self._slotted[_SLOTTED - found]
-        known[read(message)] = row
+        which = _SLOTTED - found
+        self._rows_of_slots[which][self._reads[which](message)] = row
 
     def move(self, to: Sequence[int]) -> None:
         """Rows have moved; to: (T,) where each is now, UNKNOWN where it is gone."""
@@ -96,15 +92,17 @@ class Keys:
 
     def _rebuild(self, items: Iterable[tuple[Stem, int]], to: Sequence[int] | None) -> None:
         stems: dict[Stem, int] = {}
-        slotted: list[_Slotted] = []
+        reads: list[SlotReader] = []
+        rows_of_slots: list[dict[tuple[bytes, ...], int]] = []
         for stem, found in items:
             if found <= _SLOTTED:
-                read, known = self._slotted[_SLOTTED - found]
+                known = self._rows_of_slots[_SLOTTED - found]
                 if to is not None:
                     known = {slots: to[row] for slots, row in known.items() if to[row] >= 0}
-                stems[stem] = _SLOTTED - len(slotted)
-                slotted.append(_Slotted(read, known))
+                stems[stem] = _SLOTTED - len(reads)
+                reads.append(self._reads[_SLOTTED - found])
+                rows_of_slots.append(known)
             elif (row := found if to is None else to[found]) >= 0:
                 stems[stem] = row
-        self.stems, self._slotted = stems, slotted
-        self._size = len(stems) + sum(len(known) for _, known in slotted)
+        self.stems, self._reads, self._rows_of_slots = stems, reads, rows_of_slots
+        self._size = len(stems) + sum(map(len, rows_of_slots))
