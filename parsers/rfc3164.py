@@ -81,7 +81,11 @@ _LEAD: Final = re.compile(
     rb"(?:(?!%s|\d+: )(?P<host>[\w.-]+|[0-9A-Fa-f:.]+): +(?:\d{1,10}: +)?)?"
     rb"(?:\*\w+: +)?(?:[A-Z]\w{0,3}/\d[\w/]*:)?" % _UPTIME.pattern
 )
-_UNKNOWN_ZONE: Final = re.compile(rb" [A-Z]{1,5}(?=:)")
+_UNKNOWN_ZONE: Final = re.compile(rb" [A-Za-z]{1,5}(?=:)")
+# IOS XR behind a relay names its node, and then tells its own time.
+_NODE: Final = re.compile(
+    rb"[A-Z]{2}/\d+/\w+/CPU\d+:(?=[*.]?(?:\d{4} +)?[A-Z][a-z]{2} +\d\d? )[^:]+:\d\d:\d\d[^:]*: *"
+)
 
 
 class _Body(NamedTuple):
@@ -176,6 +180,8 @@ def _without_hostname(text: bytes) -> _Body | None:
 def _tag_and_content(hostname: bytes | None, text: bytes) -> _Body:
     """TAG and CONTENT: `app[pid]: text`, `app: text`, `app[pid] text`, `: text` or `text`."""
     start = text.lstrip(b" ")
+    if node := _NODE.match(start):
+        start = text = start[node.end() :]
     if forwarded := _FORWARDED.match(start):
         hostname, start = forwarded[1], start[forwarded.end() :]
         text = start
@@ -234,13 +240,18 @@ def _cisco(
     if stamp is not None:
         timestamp_us, at = stamp
         if zone := _UNKNOWN_ZONE.match(text, at):
+            # IOS writes a zone as its administrator did: `clock timezone mst -7`
+            known = clock.read(text[: zone.end()].upper(), lead.end(), received_us)
+            if known is not None and known[1] == zone.end():
+                timestamp_us = known[0]
             at = zone.end()
         after = text[at:].lstrip(b" ").removeprefix(b":").lstrip(b" ")
     else:
         if uptime := _UPTIME.match(text, at):
             at = uptime.end()
         after = text[at:]
-    # A name, a colon and a date alone are a tag and what it says.
-    if (lead["host"] or stamp is None) and not _MNEMONIC.match(after):
+    # A name, a colon and a date alone are a tag and what it says; behind a number they are not.
+    numbered = text[:1] in b":0123456789" and text[at : at + 1] == b":"
+    if (stamp is None or (lead["host"] and not numbered)) and not _MNEMONIC.match(after):
         return None
     return timestamp_us, _tag_and_content(lead["host"], after)
