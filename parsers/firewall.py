@@ -32,8 +32,8 @@ _PARSERS: dict[Kind, Callable[[bytes, bytes | None], Packet | None]] = {
     "junos": junos.parse,
     "paloalto": paloalto.parse,
 }
-_CISCO_TAGS = (b"%ASA-", b"%FTD-", b"%PIX-", b"%FWSM-")
-_CISCO = re.compile(r"%(?:ASA|FTD|PIX|FWSM|SEC|IPV_ACL|ACCESS_LIST)\w*-")
+_CISCO_TAGS = (b"%ASA-", b"%FTD-", b"%PIX-", b"%FWSM-", b"%FW-")
+_CISCO = re.compile(r"%(?:ASA|FTD|PIX|FW|SEC|IPV_ACL|ACL|ACCESS_LIST)\w*-")
 _DIGITS = b"0123456789"
 
 
