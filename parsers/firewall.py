@@ -150,6 +150,7 @@ def _names_two_ends(plain: str) -> bool:
         ("srcip=" in plain and "dstip=" in plain)
         or ("src=" in plain and "dst=" in plain)
         or ("src_ip=" in plain and "dst_ip=" in plain)
+        or ("srcV=" in plain and "dstV=" in plain)
     )
 
 

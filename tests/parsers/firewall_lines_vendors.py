@@ -64,6 +64,31 @@ VENDORS = [
         5,
     ),
     Line(
+        "SonicWall: IPv6 addresses alone",
+        None,
+        b'id=firewall pri=5 msg="IPv6 packet dropped" srcV6=2001:db8::1 dstV6=2001:db8::2 '
+        b"proto=udp/65535",
+        "keyvalue",
+        Packet(action="block", protocol="udp", src_ip="2001:db8::1", dst_ip="2001:db8::2"),
+        5,
+    ),
+    Line(
+        "SonicWall: one address of each version",
+        None,
+        b'id=firewall pri=1 m=609 msg="Alert" src=192.0.2.1:4000:X0 dst=:443:X1 '
+        b'dstV6=2001:db8::2 fw_action="drop"',
+        "keyvalue",
+        tcp(
+            action="block",
+            direction="forward",
+            protocol=None,
+            dst_ip="2001:db8::2",
+            in_interface="X0",
+            out_interface="X1",
+        ),
+        1,
+    ),
+    Line(
         "FortiGate: a login is no packet",
         None,
         b"type=event subtype=system level=alert action=login status=failed srcip=192.0.2.1 "
@@ -122,6 +147,23 @@ VENDORS = [
         b"sport=4000 dport=443 pattern: deny all",
         "keyvalue",
         tcp(action="block"),
+    ),
+    Line(
+        "Meraki: a flow's end",
+        None,
+        b"ip_flow_end src=192.0.2.1 dst=198.51.100.2 protocol=tcp sport=4000 dport=443 "
+        b"translated_src_ip=203.0.113.9 translated_port=4000",
+        "keyvalue",
+        tcp(action="close"),
+    ),
+    Line(
+        "Meraki: an alert on traffic that went through",
+        None,
+        b"security_event ids_alerted signature=1:29708:4 priority=1 direction=ingress "
+        b"protocol=tcp/ip src=192.0.2.1:4000 dst=198.51.100.2:443 decision=allowed message: x",
+        "keyvalue",
+        tcp(action="allow", direction="in"),
+        1,
     ),
     Line(
         "Check Point",
