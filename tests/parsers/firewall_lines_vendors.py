@@ -221,6 +221,22 @@ VENDORS = [
         6,
     ),
     Line(
+        "CEF of RouterOS: the packet stands in the message",
+        None,
+        b"CEF:0|MikroTik|hAP|7.20|16|firewall,info|Low|dvchost=r1 dvc=192.0.2.9 msg=drop input: "
+        b"in:ether1 out:(unknown 0), proto TCP (SYN), 192.0.2.1:4000->198.51.100.2:443, len 65",
+        "cef",
+        tcp(
+            action="block",
+            direction="in",
+            in_interface="ether1",
+            rule="drop",
+            tcp_flags="SYN",
+            length=65,
+        ),
+        6,
+    ),
+    Line(
         "LEEF with a separator of its own",
         None,
         b"LEEF:2.0|Vendor|FW|1|deny|^|src=192.0.2.1^dst=198.51.100.2^srcPort=4000^dstPort=443"
@@ -257,6 +273,37 @@ VENDORS = [
             dst_ip="2001:db8::2",
             in_interface="WAN",
             out_interface="LAN",
+            length=65,
+        ),
+    ),
+    Line(
+        "MikroTik, a prefix with a colon",
+        None,
+        b"firewall,info drop: input: in:ether1 out:(unknown 0), proto TCP (SYN), "
+        b"192.0.2.1:4000->198.51.100.2:443, len 65",
+        "mikrotik",
+        tcp(
+            action="block",
+            direction="in",
+            in_interface="ether1",
+            rule="drop",
+            tcp_flags="SYN",
+            length=65,
+        ),
+    ),
+    Line(
+        "MikroTik, a bridge's filter",
+        None,
+        b"firewall,info drop forward: in:ether2 out:ether3, src-mac 00:17:10:88:bc:02, dst-mac "
+        b"00:17:10:88:bc:03, eth-proto 0800, UDP, 192.0.2.1:4000->198.51.100.2:443, len 65",
+        "mikrotik",
+        tcp(
+            action="block",
+            direction="forward",
+            protocol="udp",
+            in_interface="ether2",
+            out_interface="ether3",
+            rule="drop",
             length=65,
         ),
     ),
