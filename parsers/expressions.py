@@ -99,7 +99,8 @@ def _is_plain(text: bytes) -> bool:
     if lead == NO_HEADER:
         return not text.startswith(b"-")
     if lead == TAG_LEAD or (lead == MONTH and not _is_month(text)):
-        return b":" not in text.partition(b" ")[0] or _match_format(text) is not None
+        word = text.partition(b" ")[0]
+        return (b":" not in word and b"]" not in word) or _match_format(text) is not None
     return False
 
 

@@ -21,6 +21,8 @@ _TAG: Final = re.compile(
 _COLON_TAG: Final = re.compile(rb"(?P<app>[:%s]+)\[(?P<pid>[^\]\[\s]*)\](?P<colon>:)" % TAG_CHARS)
 # A bare line's tag begins as a program's name does: `10.0.0.1: ` and `12: ` are none.
 BARE_TAG: Final = re.compile(rb"([A-Za-z_%%(/][%s]*+)(?:\[([^\]\[\s]*+)\])?:(?: |\Z)" % TAG_CHARS)
+# After a PRI what looks like a tag is one, as it is after a stamp: `<13>app[12] text`.
+_PID_TAG: Final = re.compile(rb"([A-Za-z_%%(/][%s]*+)\[(\d+)\](?: |\Z)" % TAG_CHARS)
 # Words that lead a line to say how bad it is. They are what the line says, not who says it.
 _LEVEL_NAMES: Final = (
     b"emerg emergency panic alert crit critical fatal severe err error exception warn warning "
@@ -115,7 +117,8 @@ def read(rest: bytes, priority: int, received_us: int, clock: Clock) -> FieldTup
             return _fields(priority, stamp[0], _after_stamp(text[stamp[1] :]))
     message = rest.removeprefix(b" ") if priority >= 0 else rest
     app_name = procid = None
-    if not errors and (tag := BARE_TAG.match(message)) and tag[1] not in NOT_TAGS:
+    tag = BARE_TAG.match(message) or (_PID_TAG.match(message) if priority >= 0 else None)
+    if not errors and tag and tag[1] not in NOT_TAGS:
         app_name, procid, message = tag[1], tag[2] or None, message[tag.end() :]
     form: Format = "bare" if priority < 0 else "rfc3164"
     return (form, priority, None, None, None, app_name, procid, None, None, message, errors)
