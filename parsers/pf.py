@@ -34,7 +34,7 @@ _TEXT = re.compile(
 _TEXT_ENDS = re.compile(
     rb"(?:\([^\n]{0,300}?\) ?)?(?:IP6? )?"
     rb"(?P<src>(?:\d+\.){3}\d+|[0-9A-Fa-f:]{2,45})(?:\.(?P<src_port>\d+))? > "
-    rb"(?P<dst>(?:\d+\.){3}\d+|[0-9A-Fa-f:]{2,45})(?:\.(?P<dst_port>\d+))?: ?"
+    rb"(?P<dst>(?:\d+\.){3}\d+|[0-9A-Fa-f:]{2,45})(?:\.(?P<dst_port>\d+))?(?:: ?|\Z)"
     rb"(?P<rest>.{0,200})",
     re.DOTALL,
 )

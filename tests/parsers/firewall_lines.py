@@ -354,6 +354,14 @@ PF = [
         packet(**_EM1, protocol="udp", src_port=4000, dst_port=443, rule="5", length=132),
     ),
     Line(
+        "tcpdump of pflog, cut behind the ends",
+        b"pflogd",
+        b"2026-08-06 12:03:15.1 rule 0/0(match): block in on em1: 192.0.2.1.4000 > "
+        b"198.51.100.2.443",
+        "pflog",
+        tcp(**_EM1, protocol="udp", rule="0"),
+    ),
+    Line(
         "tcpdump of pflog",
         b"pf",
         b"rule 5/0(match): block in on em1: 192.0.2.1.4000 > 198.51.100.2.443: Flags [S.], seq 1",
