@@ -53,7 +53,8 @@ def packet_kind(app_name: bytes | None, message: bytes) -> Kind | None:
     has_equals, has_comma, has_arrow = 61 in message, 44 in message, 62 in message
     has_quote, has_percent, has_pipe = 34 in message, 37 in message, 124 in message
     if not (has_equals or has_comma or has_arrow or has_quote or has_percent or has_pipe):
-        return None
+        filtered = 95 in message and b"PFE_FW_" in message.translate(None, _DIGITS)
+        return "junos" if filtered else None
     plain = message.translate(None, _DIGITS).decode("latin-1")
     if has_pipe and (
         "CEF:" in plain

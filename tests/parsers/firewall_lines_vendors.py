@@ -387,6 +387,21 @@ VENDORS = [
         tcp(action="block", rule="p1"),
     ),
     Line(
+        "Junos, a packet filter",
+        None,
+        b"fpc0 PFE_FW_SYSLOG_IP: FW: ge-0/0/1.0  A  tcp 192.0.2.1 198.51.100.2  4000   443 "
+        b"(2 packets)",
+        "junos",
+        tcp(action="allow", direction="in", in_interface="ge-0/0/1.0"),
+    ),
+    Line(
+        "Junos, a packet filter, no ports",
+        None,
+        b"fpc0 PFE_FW_SYSLOG_IP: FW: lo0.0   D   ospf 192.0.2.1  198.51.100.2  0  0 (1 packets)",
+        "junos",
+        packet(action="block", direction="in", protocol="ospf", in_interface="lo0.0"),
+    ),
+    Line(
         "Palo Alto traffic, a comma in a quoted column",
         None,
         b'1,2026/06/01 16:09:08,0128,TRAFFIC,end,2049,2026/06/01 16:09:07,192.0.2.1,198.51.100.2,'
