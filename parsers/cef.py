@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from parsers import keyvalue
+from parsers import keyvalue, mikrotik
 from parsers.packet import (
     PORTLESS,
     Packet,
@@ -60,6 +60,9 @@ def parse(message: bytes, app_name: bytes | None = None) -> Packet | None:
     name = protocol(get(b"proto"))
     src_port, dst_port = port(get(b"spt")), port(get(b"dpt"))
     one_ended = src_ip is None or dst_ip is None
+    if src_ip is None and dst_ip is None and b"->" in (sentence := get(b"msg", b"")):
+        # RouterOS has no keys for a packet: what it writes without CEF stands in one
+        return mikrotik.parse(sentence)
     if (src_ip is None and dst_ip is None) or (one_ended and name is None and dst_port is None):
         # an administrator's address, an update server …: no packet
         return None

@@ -28,7 +28,7 @@ from parsers.packet import (
     verb_in,
 )
 
-MNEMONIC = re.compile(rb"%[A-Z]\w{1,30}-(?:[A-Za-z_]{1,30}-)?([0-7])-\w{1,30}:?\s*")
+MNEMONIC = re.compile(rb"%[A-Z]\w{1,30}-(?:\w{0,30}-)?([0-7])-\w{1,30} ?:?\s*")
 
 # Users, groups and mapped addresses follow an end in parentheses: "(LOCAL\alice)", "(any, 5)".
 # 302024 forgets to close one of them: "(192.0.2.1(4000)".
@@ -68,10 +68,24 @@ _ACCESS_LIST = re.compile(
     rb"(?: for user .{1,100}?)??" + _ARROW_END + rb" ?->" + _ARROW_END
 )
 _IOS_LIST = re.compile(
-    rb"list (\S{1,300}) (permitted|denied)(?: ([a-z][a-z0-9-]{0,20}|\d{1,3}))?"
-    rb" ([0-9A-Fa-f:.]{2,45})(?:\((\d+)\))?(?: \(([^\s()]{1,80})[^()]{0,40}\))?"
-    rb"(?: -> ([0-9A-Fa-f:.]{2,45})(?:\((\d+)\))?)?(?: \(\d+(?:/\d+)?\))?,? \d+ packet"
+    rb"list (\S{1,300}) (permit(?:ted)?|den(?:y|ied))(?: ([a-z][a-z0-9-]{0,20}|\d{1,3}))?"
+    rb"(?: [0-9A-Fa-f]{2}(?:-[0-9A-Fa-f]{2}){5})? ([0-9A-Fa-f:.]{2,45})(?:\((\d+)\))?"
+    rb"(?: \(([^\s()]{1,80})[^()]{0,40}\)| ([A-Z][\w/.]{1,80})(?=->))?"
+    rb"(?: ?-> ([0-9A-Fa-f:.]{2,45})(?:\((\d+)\))?)?(?: \(\d+(?:/\d+)?\))?,? \d+ packet"
 )
+# IOS's zone firewall: "Dropping tcp pkt from Gi1 192.0.2.1:4000 => 198.51.100.2:80(target:…",
+# "Stop tcp session: initiator (192.0.2.1:4000) sent 48 bytes -- responder (198.51.100.2:80) …".
+_COLON_END = rb"\[?([0-9A-Fa-f:.]{2,45}?)\]?:(\d{1,5})"
+_ZONE_PACKET = re.compile(
+    rb"(?:(Dropp|Pass)ing (\S{1,16}) (?:pkt|session)|packets? (?:was|were) (dropp|pass)ed)"
+    rb"(?: from (\S{1,80}))? " + _COLON_END + rb" (?:=> )?" + _COLON_END
+)
+_ZONE_SESSION = re.compile(
+    rb"(Start|Stop) (\S{1,16}) session: initiator \(" + _COLON_END + rb"\)(?: sent (\d+) bytes)?"
+    rb" -- responder \(" + _COLON_END + rb"\)(?:[^\n]{0,80}? from (\S{1,80}))?"
+)
+_ZONE_VERBS = {b"dropp": "block", b"pass": "allow", b"start": "allow", b"stop": "close"}
+_ZONE_PAIR = re.compile(rb"zone-pair (\S{1,80})|\)-?\(([^\s():]{1,80}):")
 _PAIRS = re.compile(rb", (?=\w{1,40}: )")
 
 _PROTOCOLS = frozenset(
@@ -151,6 +165,8 @@ _SERVICES = {
 
 def parse(message: bytes, app_name: bytes | None = None) -> Packet | None:
     """The packet or connection of a message; None for the many that are about neither."""
+    if (app_name is not None and app_name.startswith(b"%FW-")) or b"%FW-" in message:
+        return _zone_firewall(message)
     mnemonic = MNEMONIC.search(message)
     body = message[mnemonic.end() :] if mnemonic is not None else message.lstrip(b": ")
     first = body[: body.find(b" ")]
@@ -163,7 +179,8 @@ def parse(message: bytes, app_name: bytes | None = None) -> Packet | None:
     visit = _URL.match(body)
     if visit is not None and is_address(visit[1]) and is_address(visit[2]):
         return Packet("allow", None, None, text(visit[1]), None, text(visit[2]))
-    return None
+    # IOS XE names the part that it comes from: "R0/0: fman_fp_image: list 102 denied …"
+    return _access_list(body) if b" list " in body else None
 
 
 def _ended(body: bytes, verdict: str | None) -> Packet | None:
@@ -246,8 +263,8 @@ def _access_list(body: bytes) -> Packet | None:
         found = _IOS_LIST.search(body)
         if found is None:
             return None
-        rule, verb, proto, src, src_port, in_if, dst, dst_port = found.groups()
-        out_if = None
+        rule, verb, proto, src, src_port, aside, glued, dst, dst_port = found.groups()
+        in_if, out_if = aside or glued, None
     name = protocol(proto)
     in_interface = text(in_if) if in_if else None
     out_interface = text(out_if) if out_if else None
@@ -262,6 +279,37 @@ def _access_list(body: bytes) -> Packet | None:
         in_interface,
         out_interface,
         text(rule),
+    )
+
+
+def _zone_firewall(message: bytes) -> Packet | None:
+    """DROP_PKT, PASS_PKT, LOG_SUMMARY and the audit trail of IOS's zone-based firewall."""
+    found = _ZONE_PACKET.search(message)
+    sent = None
+    if found is not None:
+        verb, proto, passive, in_if, *ends = found.groups()
+        src, src_port, dst, dst_port = ends
+        verb = verb or passive
+    elif (found := _ZONE_SESSION.search(message)) is not None:
+        verb, proto, src, src_port, sent, dst, dst_port, in_if = found.groups()
+    else:
+        return None
+    # a session may be named for its application
+    name = protocol(proto) if proto in _PROTOCOLS else None
+    pair = _ZONE_PAIR.search(message)
+    return Packet(
+        _ZONE_VERBS[verb.lower()],
+        "in" if in_if else None,
+        name,
+        text(src),
+        _port(src_port, name),
+        text(dst),
+        _port(dst_port, name),
+        text(in_if) if in_if else None,
+        None,
+        text(pair[1] or pair[2]) if pair is not None else None,
+        None,
+        number(sent),
     )
 
 

@@ -23,7 +23,7 @@ MONTH, PRI_LEAD, DIGIT, TAG_LEAD, ODD, NO_HEADER = range(6)
 _NO_HEADER_NEXT: Final = rb"(?![ :%*.]|\d+: |\d{4} +[A-Z]|[A-Z][a-z][a-z] +\d)"
 _BODY: Final = (
     rb"(?:(?!%(not_host)s)(?P<host>[\w\x80-\xff][\w.\x80-\xff-]*+) )?+"
-    rb"(?:(?(host)|(?![A-Z]{1,4}: ))"
+    rb"(?:(?(host)|(?![A-Z]{1,4}(?:[+-][\d:]+)?: ))"
     rb"(?!CEF|LEEF)([A-Za-z_%%(/][%(tag)s]*+)(?:\[([^\]\[\s]*+)\])?+: (?(host)|%(no_header)s)"
     # Without a tag only what cannot be taken for one; without a hostname nor for that.
     rb"|(?(host)(?!(?:[Mm]essage|forwarded) |[A-Z][a-z][a-z] +\d|\*)"
@@ -34,7 +34,7 @@ _BODY: Final = (
 _PARTS: Final = {b"tag": rfc3164.TAG_CHARS, b"no_header": _NO_HEADER_NEXT}
 _LEVELS: Final = sorted(level for level in rfc3164.LEVELS if level.isupper())
 match_after_named: Final = re.compile(
-    _BODY % (_PARTS | {b"not_host": rb"[A-Z]+ |\d{4} |TZ[+-]"}), re.DOTALL
+    _BODY % (_PARTS | {b"not_host": rb"[A-Z]+ |\d{4} |(?:TZ|UTC|GMT)[+-]"}), re.DOTALL
 ).match
 """→ hostname, app name, procid, message of what stands after `Oct 11 22:14:15 `."""
 match_after_iso: Final = re.compile(
@@ -47,7 +47,8 @@ _match_bare_tag: Final = rfc3164.BARE_TAG.match
 _match_format: Final = re.compile(rb"\w+=|CEF:\d|LEEF:\d").match
 # Digits that begin a header: a date, a year before the month, Cisco's number, a version.
 _match_digits: Final = re.compile(
-    rb"\d{4}-\d\d-\d\d[Tt]|\d{4} +\w{3,9} |[\w:.-]+: |\d{1,3} +\d{4}-"
+    rb"\d{4}-\d\d-\d\d[Tt]|\d{4}:\d\d:\d\d-|1 \d{9,10}[ .]|"
+    rb"\d{4} +\w{3,9} |[\w:.-]+: |\d{1,3} +\d{4}-"
 ).match
 _match_month: Final = re.compile(rb"(?i:%s)[A-Za-z]{0,6} " % b"|".join(MONTHS)).match
 
@@ -98,7 +99,8 @@ def _is_plain(text: bytes) -> bool:
     if lead == NO_HEADER:
         return not text.startswith(b"-")
     if lead == TAG_LEAD or (lead == MONTH and not _is_month(text)):
-        return b":" not in text.partition(b" ")[0] or _match_format(text) is not None
+        word = text.partition(b" ")[0]
+        return (b":" not in word and b"]" not in word) or _match_format(text) is not None
     return False
 
 

@@ -32,8 +32,8 @@ _PARSERS: dict[Kind, Callable[[bytes, bytes | None], Packet | None]] = {
     "junos": junos.parse,
     "paloalto": paloalto.parse,
 }
-_CISCO_TAGS = (b"%ASA-", b"%FTD-", b"%PIX-", b"%FWSM-")
-_CISCO = re.compile(r"%(?:ASA|FTD|PIX|FWSM|SEC|IPV_ACL|ACCESS_LIST)\w*-")
+_CISCO_TAGS = (b"%ASA-", b"%FTD-", b"%PIX-", b"%FWSM-", b"%FW-")
+_CISCO = re.compile(r"%(?:ASA|FTD|PIX|FW|SEC|IPV_ACL|ACL|ACCESS_LIST)\w*-")
 _DIGITS = b"0123456789"
 
 
@@ -53,7 +53,8 @@ def packet_kind(app_name: bytes | None, message: bytes) -> Kind | None:
     has_equals, has_comma, has_arrow = 61 in message, 44 in message, 62 in message
     has_quote, has_percent, has_pipe = 34 in message, 37 in message, 124 in message
     if not (has_equals or has_comma or has_arrow or has_quote or has_percent or has_pipe):
-        return None
+        filtered = 95 in message and b"PFE_FW_" in message.translate(None, _DIGITS)
+        return "junos" if filtered else None
     plain = message.translate(None, _DIGITS).decode("latin-1")
     if has_pipe and (
         "CEF:" in plain
@@ -150,6 +151,7 @@ def _names_two_ends(plain: str) -> bool:
         ("srcip=" in plain and "dstip=" in plain)
         or ("src=" in plain and "dst=" in plain)
         or ("src_ip=" in plain and "dst_ip=" in plain)
+        or ("srcV=" in plain and "dstV=" in plain)
     )
 
 

@@ -34,6 +34,9 @@ MAX_BYTES: Final = 65_536
 _VERSION_1: Final = -1  # a lead, once the PRI is read
 _MILLIS: Final = {b".%03d" % milli: milli * 1_000 for milli in range(1_000)}
 _COLON, _END_BRACKET = b":]"
+# Where the first word ends, -1 when it is all: of what may be a header, of what has none.
+_HEADER_ENDS: Final = frozenset((-1, 0, 1, 2, 3, 4, 19))
+_NO_WORD: Final = frozenset((-1, 0))
 # After a tag without a hostname these may begin a second header.
 _HEADER_LEADS: Final = frozenset(b" :%*.0123456789")
 
@@ -201,8 +204,13 @@ def quick_reader(
             message = data.rstrip(BLANKS)
             if lead != NO_HEADER:
                 end = message.find(b" ")
-                # A tag's colon ends the first word, and a number that begins a header is short.
-                if lead == ODD or end < (5 if lead == DIGIT else 1) or message[end - 1] == _COLON:
+                # A tag's colon ends the first word, a number that begins a header is short, and a
+                # stamp without `T` (`2026:10:11-22:14:15`) has its length.
+                if (
+                    lead == ODD
+                    or end in (_HEADER_ENDS if lead == DIGIT else _NO_WORD)
+                    or message[end - 1] == _COLON
+                ):
                     return without_stamp(data) or careful(data, received_us)
             return ("bare", -1, None, None, None, None, None, None, None, message, ())
         except (IndexError, ValueError):  # the line ends where something should stand

@@ -41,7 +41,10 @@ _DST_PORT = (
     b"service",
 )  # fmt: skip
 _PROTOCOL = (b"proto", b"protocol", b"protocol-id")
-_ACTION = (b"action", b"act", b"fw_action", b"status", b"log_subtype", b"msg", b"reason")
+_ACTION = (
+    b"action", b"act", b"fw_action", b"status", b"log_subtype", b"msg", b"reason",
+    b"decision",
+)  # fmt: skip
 _IN_INTERFACE = (
     b"srcintf", b"src_int", b"initf", b"in_interface", b"packet-incoming-interface",
     b"interface-name", b"deviceInboundInterface",
@@ -64,10 +67,13 @@ _DIRECTIONS = {
     b"in": "in",
     b"inbound": "in",
     b"incoming": "in",
+    b"ingress": "in",
     b"out": "out",
     b"outbound": "out",
     b"outgoing": "out",
+    b"egress": "out",
 }
+_FLOW = re.compile(rb"\bip_flow_(start|end) ")
 _LEVELS = {
     b"emergency": 0,
     b"emerg": 0,
@@ -95,9 +101,11 @@ def parse(message: bytes, app_name: bytes | None = None) -> Packet | None:
         pairs[key] = quoted or bare
     packet = from_pairs(pairs)
     if packet is not None and packet.action is None:
-        # Meraki: "flows allow src=…", "firewall src=… pattern: deny …"
+        # Meraki: "flows allow src=…", "firewall src=… pattern: deny …", "ip_flow_end src=…"
         head, _, tail = message.partition(b"src=")
         packet.action = verb_in(head[-40:]) or verb_in(tail.partition(b"pattern: ")[2][:40])
+        if packet.action is None and (flow := _FLOW.search(head[-40:])) is not None:
+            packet.action = action(flow[1])
     return packet
 
 
@@ -114,9 +122,9 @@ def from_pairs(pairs: Mapping[bytes, bytes]) -> Packet | None:
     """The packet of fields under any vendor's names, or None without an end and its traffic."""
     src, src_port, src_interface = _end(_first(pairs, _SRC))
     dst, dst_port, dst_interface = _end(_first(pairs, _DST))
-    if src is None and dst is None:
-        # SonicWall over IPv6: the addresses apart from "src=:port:interface"
-        src, dst = _end(pairs.get(b"srcV6", b""))[0], _end(pairs.get(b"dstV6", b""))[0]
+    # SonicWall over IPv6: the addresses apart from "src=:port:interface"
+    src = src or _end(pairs.get(b"srcV6", b""))[0]
+    dst = dst or _end(pairs.get(b"dstV6", b""))[0]
     if src is None or dst is None or pairs.get(b"type") == b"event":
         return None
     name = protocol(_first(pairs, _PROTOCOL))

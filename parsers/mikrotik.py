@@ -27,7 +27,8 @@ _END = (
 # Names of interfaces may have blanks; early versions put no comma behind the second.
 _PACKET = re.compile(
     rb"in:(\(unknown \d+\)|[^,]{0,60}?) out:(\(unknown \d+\)|[^,]{0,60}(?=, )|[^,]{0,60}?),? "
-    rb"[^\n]{0,300}?proto ([\w-]{1,20})(?: \(([^)]{0,60})\))?, " + _END + rb"->" + _END
+    rb"[^\n]{0,300}?(?:eth-proto \w{4}, |proto )([\w-]{1,20})(?: \(([^)]{0,60})\))?, "
+    + _END + rb"->" + _END
     + rb"(?:[^\n]{0,200}?len (\d+))?"
 )  # fmt: skip
 _TOPICS = re.compile(rb"^\s*firewall(?:,\w+)*:? ?")
@@ -46,6 +47,7 @@ def parse(message: bytes, app_name: bytes | None = None) -> Packet | None:
     prefix, chain = _TOPICS.sub(b"", message[: found.start()]).strip(), b""
     if prefix.endswith(b":"):
         prefix, _, chain = prefix[:-1].rpartition(b" ")
+        prefix = prefix.rstrip(b": ")
     in_interface, out_interface = _interface(in_if), _interface(out_if)
     name = protocol(proto)
     portless = name in PORTLESS

@@ -34,7 +34,7 @@ _TEXT = re.compile(
 _TEXT_ENDS = re.compile(
     rb"(?:\([^\n]{0,300}?\) ?)?(?:IP6? )?"
     rb"(?P<src>(?:\d+\.){3}\d+|[0-9A-Fa-f:]{2,45})(?:\.(?P<src_port>\d+))? > "
-    rb"(?P<dst>(?:\d+\.){3}\d+|[0-9A-Fa-f:]{2,45})(?:\.(?P<dst_port>\d+))?: ?"
+    rb"(?P<dst>(?:\d+\.){3}\d+|[0-9A-Fa-f:]{2,45})(?:\.(?P<dst_port>\d+))?(?:: ?|\Z)"
     rb"(?P<rest>.{0,200})",
     re.DOTALL,
 )
@@ -67,7 +67,7 @@ def parse_filterlog(message: bytes, app_name: bytes | None = None) -> Packet | N
     if name is None or name.isdigit():
         name = protocol(fields[number_at])
     rest = fields[length_at + 3 :]
-    ports = name in ("tcp", "udp") and len(rest) >= 2
+    ports = name in ("tcp", "udp", "sctp") and len(rest) >= 2
     return Packet(
         None if verb in _TRANSLATIONS else action(verb),
         _DIRECTIONS.get(fields[7]),
@@ -78,7 +78,8 @@ def parse_filterlog(message: bytes, app_name: bytes | None = None) -> Packet | N
         port(rest[1]) if ports else None,
         text(fields[4]) if fields[7] != b"out" else None,
         text(fields[4]) if fields[7] == b"out" else None,
-        text(fields[0]),
+        # a header of RFC 5424 that a relay took for part of the message stands before it
+        text(fields[0].rpartition(b" ")[2]),
         tcp_flags(rest[3]) if name == "tcp" and len(rest) > 3 and rest[3] else None,
         number(fields[length_at]),
     )

@@ -21,6 +21,8 @@ _TAG: Final = re.compile(
 _COLON_TAG: Final = re.compile(rb"(?P<app>[:%s]+)\[(?P<pid>[^\]\[\s]*)\](?P<colon>:)" % TAG_CHARS)
 # A bare line's tag begins as a program's name does: `10.0.0.1: ` and `12: ` are none.
 BARE_TAG: Final = re.compile(rb"([A-Za-z_%%(/][%s]*+)(?:\[([^\]\[\s]*+)\])?:(?: |\Z)" % TAG_CHARS)
+# After a PRI what looks like a tag is one, as it is after a stamp: `<13>app[12] text`.
+_PID_TAG: Final = re.compile(rb"([A-Za-z_%%(/][%s]*+)\[(\d+)\](?: |\Z)" % TAG_CHARS)
 # Words that lead a line to say how bad it is. They are what the line says, not who says it.
 _LEVEL_NAMES: Final = (
     b"emerg emergency panic alert crit critical fatal severe err error exception warn warning "
@@ -81,7 +83,11 @@ _LEAD: Final = re.compile(
     rb"(?:(?!%s|\d+: )(?P<host>[\w.-]+|[0-9A-Fa-f:.]+): +(?:\d{1,10}: +)?)?"
     rb"(?:\*\w+: +)?(?:[A-Z]\w{0,3}/\d[\w/]*:)?" % _UPTIME.pattern
 )
-_UNKNOWN_ZONE: Final = re.compile(rb" [A-Z]{1,5}(?=:)")
+_UNKNOWN_ZONE: Final = re.compile(rb" [A-Za-z]{1,5}(?=:)")
+# IOS XR behind a relay names its node, and then tells its own time.
+_NODE: Final = re.compile(
+    rb"[A-Z]{2}/\d+/\w+/CPU\d+:(?=[*.]?(?:\d{4} +)?[A-Z][a-z]{2} +\d\d? )[^:]+:\d\d:\d\d[^:]*: *"
+)
 
 
 class _Body(NamedTuple):
@@ -111,7 +117,8 @@ def read(rest: bytes, priority: int, received_us: int, clock: Clock) -> FieldTup
             return _fields(priority, stamp[0], _after_stamp(text[stamp[1] :]))
     message = rest.removeprefix(b" ") if priority >= 0 else rest
     app_name = procid = None
-    if not errors and (tag := BARE_TAG.match(message)) and tag[1] not in NOT_TAGS:
+    tag = BARE_TAG.match(message) or (_PID_TAG.match(message) if priority >= 0 else None)
+    if not errors and tag and tag[1] not in NOT_TAGS:
         app_name, procid, message = tag[1], tag[2] or None, message[tag.end() :]
     form: Format = "bare" if priority < 0 else "rfc3164"
     return (form, priority, None, None, None, app_name, procid, None, None, message, errors)
@@ -176,6 +183,8 @@ def _without_hostname(text: bytes) -> _Body | None:
 def _tag_and_content(hostname: bytes | None, text: bytes) -> _Body:
     """TAG and CONTENT: `app[pid]: text`, `app: text`, `app[pid] text`, `: text` or `text`."""
     start = text.lstrip(b" ")
+    if node := _NODE.match(start):
+        start = text = start[node.end() :]
     if forwarded := _FORWARDED.match(start):
         hostname, start = forwarded[1], start[forwarded.end() :]
         text = start
@@ -234,13 +243,18 @@ def _cisco(
     if stamp is not None:
         timestamp_us, at = stamp
         if zone := _UNKNOWN_ZONE.match(text, at):
+            # IOS writes a zone as its administrator did: `clock timezone mst -7`
+            known = clock.read(text[: zone.end()].upper(), lead.end(), received_us)
+            if known is not None and known[1] == zone.end():
+                timestamp_us = known[0]
             at = zone.end()
         after = text[at:].lstrip(b" ").removeprefix(b":").lstrip(b" ")
     else:
         if uptime := _UPTIME.match(text, at):
             at = uptime.end()
         after = text[at:]
-    # A name, a colon and a date alone are a tag and what it says.
-    if (lead["host"] or stamp is None) and not _MNEMONIC.match(after):
+    # A name, a colon and a date alone are a tag and what it says; behind a number they are not.
+    numbered = text[:1] in b":0123456789" and text[at : at + 1] == b":"
+    if (stamp is None or (lead["host"] and not numbered)) and not _MNEMONIC.match(after):
         return None
     return timestamp_us, _tag_and_content(lead["host"], after)

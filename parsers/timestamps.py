@@ -39,8 +39,9 @@ _ZONE_HOURS: Final = {
     b"AEDT": 11, b"NZST": 12, b"NZDT": 13, b"EST": -5, b"EDT": -4, b"CST": -6, b"CDT": -5,
     b"MST": -7, b"MDT": -6, b"PST": -8, b"PDT": -7,
 }  # fmt: skip
-_ZONE: Final = rb"(?:%s|TZ[+-]\d\d?|[+-]\d\d(?::?\d\d)?)" % b"|".join(
-    sorted(_ZONE_HOURS, reverse=True)
+_ZONE: Final = (
+    rb"(?:(?:UTC|GMT)[+-]\d\d?(?::?\d\d)?|%s|TZ[+-]\d\d?|[+-]\d\d(?::?\d\d)?)"
+    % b"|".join(sorted(_ZONE_HOURS, reverse=True))
 )
 _YEAR: Final = rb"(?:19|20)\d\d"
 _END: Final = rb"(?=[ \t]|:(?:[ \t%]|\Z)|\Z)"
@@ -59,12 +60,14 @@ _NAMED: Final = re.compile(
         b"end": _END,
     }
 )
+# `2026-10-11T22:14:15`, and as Sophos UTM has it `2026:10:11-22:14:15`.
 _ISO: Final = re.compile(
-    rb"[*.]?(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d:\d\d)(?:[.,](\d+))?"
+    rb"[*.]?(\d{4})(:)?(?(2)|-)(\d\d)(?(2):|-)(\d\d)(?(2)-|[Tt ])"
+    rb"(\d\d):(\d\d:\d\d)(?(2)(?=:? |:?\Z))(?:[.,](\d+))?"
     rb"(?: ?(%s|z)(?:(?<=Z)[+-]00(?::?00)?)?)?%s" % (_ZONE, _END)
 )
 # `1 1563249630.774247467 host …`: Meraki puts seconds since 1970 where RFC 5424 has its stamp.
-_UNIX: Final = re.compile(rb"1 (\d{10})(?:\.(\d+))?(?= )")
+_UNIX: Final = re.compile(rb"1 (\d{9,10})(?:\.(\d+))?(?= )")
 
 _HOUR_NAMED: Final = re.compile(rb"([A-Z][a-z][a-z]) ([ \d]?\d) (?:(%s) )?(\d\d):" % _YEAR)
 _HOUR_ISO: Final = re.compile(rb"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):")
@@ -78,14 +81,14 @@ _CACHE_DAYS: Final = 4_096
 
 
 def offset_us(zone: bytes) -> int | None:
-    """A zone's distance from UTC in µs, east positive: `Z`, `+01:00`, `-0530`, `CEST`, `TZ-6`.
+    """A zone's distance from UTC in µs, east positive: `Z`, `+01:00`, `-0530`, `CEST`, `UTC+1`.
 
     None when its hours or minutes are out of range.
     """
     named = _ZONE_HOURS.get(zone.upper())
     if named is not None:
         return named * HOUR_US
-    digits = zone.removeprefix(b"TZ").replace(b":", b"")
+    digits = zone.lstrip(b"TZUCGM").replace(b":", b"")
     hours, minutes = int(digits[1:3]), int(digits[3:5] or b"0")
     if hours > 23 or minutes > 59:
         return None
@@ -130,7 +133,7 @@ class Clock:
             year = year1 or year2 or year3 or year4
             month = MONTHS[month_name.lower()]
         elif found := _ISO.match(data, at):
-            year, iso_month, day, hour, minute, fraction, zone_name = found.groups()
+            year, _, iso_month, day, hour, minute, fraction, zone_name = found.groups()
             month = int(iso_month)
         elif found := _UNIX.match(data, at):
             return int(found[1]) * SECOND_US + fraction_us(found[2]), found.end()

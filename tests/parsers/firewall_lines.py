@@ -327,6 +327,11 @@ PF = [
         b"7" + _V6 + b"Options,0,36,fe80::1,ff02::16,HBH,RTALERT,0x0000,PADN,",
         packet(**_EM1_OUT, protocol="hopopt", rule="7", length=36),
     ),
+    _filterlog(
+        "SCTP",
+        b"5" + _V4 + b"132,sctp,60,192.0.2.1,198.51.100.2,4000,443,",
+        tcp(**_EM1, protocol="sctp", rule="5", length=60),
+    ),
     _filterlog("too few columns", b"5" + _V4 + b"6,tcp", None),
     _filterlog(
         "no such IP version",
@@ -339,6 +344,22 @@ PF = [
         b"filterlog[72237]: 5" + _V4 + b"17,udp,132,192.0.2.1,198.51.100.2,4000,443,112",
         "filterlog",
         packet(**_EM1, protocol="udp", src_port=4000, dst_port=443, rule="5", length=132),
+    ),
+    Line(
+        "the rest of a header was not parsed away",
+        None,
+        b'filterlog 69805 - [meta sequenceId="3"] 5' + _V4
+        + b"17,udp,132,192.0.2.1,198.51.100.2,4000,443,112",
+        "filterlog",
+        packet(**_EM1, protocol="udp", src_port=4000, dst_port=443, rule="5", length=132),
+    ),
+    Line(
+        "tcpdump of pflog, cut behind the ends",
+        b"pflogd",
+        b"2026-08-06 12:03:15.1 rule 0/0(match): block in on em1: 192.0.2.1.4000 > "
+        b"198.51.100.2.443",
+        "pflog",
+        tcp(**_EM1, protocol="udp", rule="0"),
     ),
     Line(
         "tcpdump of pflog",

@@ -281,6 +281,64 @@ CISCO = [
         "IOS, a type alone",
     ),
     _cisco(
+        "FMANFP-6-IPACCESSLOGP",
+        b"F0/0: fman_fp_image: list 102 denied tcp 00-00-5E-00-53-23 192.0.2.1(4000) "
+        b"TenGigabitEthernet0/1/1-> 198.51.100.2(443), 1 packet",
+        tcp(action="block", direction="in", in_interface="TenGigabitEthernet0/1/1", rule="102"),
+        "IOS XE",
+    ),
+    Line(
+        "IOS XR: a list's verdict in the present tense",
+        b"ipv4_acl_mgr",
+        b"%ACL-IPV4_ACL-6-IPACCESSLOGP : access-list a deny tcp 192.0.2.1(4000) -> "
+        b"198.51.100.2(443), 1 packet",
+        "cisco",
+        tcp(action="block", rule="a"),
+        6,
+    ),
+    _cisco(
+        "FW-6-DROP_PKT",
+        b"Dropping tcp session 192.0.2.1:4000 198.51.100.2:443 on zone-pair in-out class "
+        b"class-default due to  DROP action found in policy-map with ip ident 52882",
+        tcp(action="block", rule="in-out"),
+    ),
+    Line(
+        "FW-6-DROP_PKT of IOS XE",
+        b"%IOSXE-6-PLATFORM",
+        b"R0/0: cpp_cp: QFP:0.0 Thread:001 TS:0001 %FW-6-DROP_PKT: Dropping udp pkt from Gi0/1 "
+        b"192.0.2.1:4000 => 198.51.100.2:443(target:class)-(in-out:class-default) due to Policy",
+        "cisco",
+        tcp(action="block", direction="in", protocol="udp", in_interface="Gi0/1", rule="in-out"),
+        6,
+    ),
+    _cisco(
+        "FW-6-LOG_SUMMARY",
+        b"3 packets were dropped from Gi0/1 192.0.2.1:4000 => 198.51.100.2:443 "
+        b"(target:class)-(in-out:class-default)",
+        tcp(
+            action="block", direction="in", protocol=None, in_interface="Gi0/1", rule="in-out"
+        ),
+    ),
+    _cisco(
+        "FW-6-SESS_AUDIT_TRAIL_START",
+        b"(target:class)-(in-out:web):Start tcp session: initiator (192.0.2.1:4000) -- responder "
+        b"(198.51.100.2:443)",
+        tcp(action="allow", rule="in-out"),
+    ),
+    _cisco(
+        "FW-6-SESS_AUDIT_TRAIL",
+        b"(target:class)-(in-out:web):Stop dns session: initiator (192.0.2.1:4000) sent 48 bytes "
+        b"-- responder (198.51.100.2:443) sent 40 bytes, from Gi0/1",
+        tcp(
+            action="close",
+            direction="in",
+            protocol=None,
+            in_interface="Gi0/1",
+            rule="in-out",
+            length=48,
+        ),
+    ),
+    _cisco(
         "ASA-6-302016",
         b"Teardown UDP connection 6 for outside:192.0.2.1/4000 alice to dmz:198.51.100.2/443 bob "
         b"duration 10:00:00 bytes 148",

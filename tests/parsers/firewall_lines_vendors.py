@@ -64,6 +64,31 @@ VENDORS = [
         5,
     ),
     Line(
+        "SonicWall: IPv6 addresses alone",
+        None,
+        b'id=firewall pri=5 msg="IPv6 packet dropped" srcV6=2001:db8::1 dstV6=2001:db8::2 '
+        b"proto=udp/65535",
+        "keyvalue",
+        Packet(action="block", protocol="udp", src_ip="2001:db8::1", dst_ip="2001:db8::2"),
+        5,
+    ),
+    Line(
+        "SonicWall: one address of each version",
+        None,
+        b'id=firewall pri=1 m=609 msg="Alert" src=192.0.2.1:4000:X0 dst=:443:X1 '
+        b'dstV6=2001:db8::2 fw_action="drop"',
+        "keyvalue",
+        tcp(
+            action="block",
+            direction="forward",
+            protocol=None,
+            dst_ip="2001:db8::2",
+            in_interface="X0",
+            out_interface="X1",
+        ),
+        1,
+    ),
+    Line(
         "FortiGate: a login is no packet",
         None,
         b"type=event subtype=system level=alert action=login status=failed srcip=192.0.2.1 "
@@ -124,6 +149,23 @@ VENDORS = [
         tcp(action="block"),
     ),
     Line(
+        "Meraki: a flow's end",
+        None,
+        b"ip_flow_end src=192.0.2.1 dst=198.51.100.2 protocol=tcp sport=4000 dport=443 "
+        b"translated_src_ip=203.0.113.9 translated_port=4000",
+        "keyvalue",
+        tcp(action="close"),
+    ),
+    Line(
+        "Meraki: an alert on traffic that went through",
+        None,
+        b"security_event ids_alerted signature=1:29708:4 priority=1 direction=ingress "
+        b"protocol=tcp/ip src=192.0.2.1:4000 dst=198.51.100.2:443 decision=allowed message: x",
+        "keyvalue",
+        tcp(action="allow", direction="in"),
+        1,
+    ),
+    Line(
         "Check Point",
         b"CheckPoint",
         b'[action:"Drop"; flags:"1"; ifdir:"inbound"; ifname:"port 1"; src:"192.0.2.1"; '
@@ -179,6 +221,22 @@ VENDORS = [
         6,
     ),
     Line(
+        "CEF of RouterOS: the packet stands in the message",
+        None,
+        b"CEF:0|MikroTik|hAP|7.20|16|firewall,info|Low|dvchost=r1 dvc=192.0.2.9 msg=drop input: "
+        b"in:ether1 out:(unknown 0), proto TCP (SYN), 192.0.2.1:4000->198.51.100.2:443, len 65",
+        "cef",
+        tcp(
+            action="block",
+            direction="in",
+            in_interface="ether1",
+            rule="drop",
+            tcp_flags="SYN",
+            length=65,
+        ),
+        6,
+    ),
+    Line(
         "LEEF with a separator of its own",
         None,
         b"LEEF:2.0|Vendor|FW|1|deny|^|src=192.0.2.1^dst=198.51.100.2^srcPort=4000^dstPort=443"
@@ -215,6 +273,37 @@ VENDORS = [
             dst_ip="2001:db8::2",
             in_interface="WAN",
             out_interface="LAN",
+            length=65,
+        ),
+    ),
+    Line(
+        "MikroTik, a prefix with a colon",
+        None,
+        b"firewall,info drop: input: in:ether1 out:(unknown 0), proto TCP (SYN), "
+        b"192.0.2.1:4000->198.51.100.2:443, len 65",
+        "mikrotik",
+        tcp(
+            action="block",
+            direction="in",
+            in_interface="ether1",
+            rule="drop",
+            tcp_flags="SYN",
+            length=65,
+        ),
+    ),
+    Line(
+        "MikroTik, a bridge's filter",
+        None,
+        b"firewall,info drop forward: in:ether2 out:ether3, src-mac 00:17:10:88:bc:02, dst-mac "
+        b"00:17:10:88:bc:03, eth-proto 0800, UDP, 192.0.2.1:4000->198.51.100.2:443, len 65",
+        "mikrotik",
+        tcp(
+            action="block",
+            direction="forward",
+            protocol="udp",
+            in_interface="ether2",
+            out_interface="ether3",
+            rule="drop",
             length=65,
         ),
     ),
@@ -296,6 +385,21 @@ VENDORS = [
         b'policy-name="p1"]',
         "junos",
         tcp(action="block", rule="p1"),
+    ),
+    Line(
+        "Junos, a packet filter",
+        None,
+        b"fpc0 PFE_FW_SYSLOG_IP: FW: ge-0/0/1.0  A  tcp 192.0.2.1 198.51.100.2  4000   443 "
+        b"(2 packets)",
+        "junos",
+        tcp(action="allow", direction="in", in_interface="ge-0/0/1.0"),
+    ),
+    Line(
+        "Junos, a packet filter, no ports",
+        None,
+        b"fpc0 PFE_FW_SYSLOG_IP: FW: lo0.0   D   ospf 192.0.2.1  198.51.100.2  0  0 (1 packets)",
+        "junos",
+        packet(action="block", direction="in", protocol="ospf", in_interface="lo0.0"),
     ),
     Line(
         "Palo Alto traffic, a comma in a quoted column",

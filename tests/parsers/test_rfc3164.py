@@ -77,6 +77,17 @@ def test_hostname_tag_and_content(
     assert (got.timestamp, got.errors) == (OCT_11, ())
 
 
+def test_a_pri_and_a_tag_need_no_stamp() -> None:
+    for text in ("app[12]: text", "app[12] text", " app[12] text"):
+        got = read(f"<13>{text}")
+        assert (got.hostname, got.app_name, got.procid) == (None, "app", "12")
+        assert (got.message, got.timestamp, got.errors) == ("text", None, ())
+    for text in ("array[i] is empty", "app[12], text", "app 12] text"):
+        assert read(f"<13>{text}").message == text
+    # nothing says that a line without a PRI came from syslog
+    assert read("app[12] text").app_name is None
+
+
 def test_the_rfcs_examples() -> None:
     got = read("<34>Oct 11 22:14:15 mymachine su: 'su root' failed for lonvick on /dev/pts/8")
     assert (got.hostname, got.app_name) == ("mymachine", "su")

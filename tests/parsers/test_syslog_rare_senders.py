@@ -34,9 +34,34 @@ SENT = [
         "router1", "%SYSMGR-STANDBY-3-SHUTDOWN_START", None, "shutting down", None,
     ),
     Sent(
+        "Cisco IOS, a zone in lower case",
+        "<189>123: 000045: Mar  1 2027 11:46:11 mst: %SYS-5-CONFIG_I: Configured",
+        None, "%SYS-5-CONFIG_I", None, "Configured", MAR_1,
+    ),
+    Sent(
+        "Cisco IOS, a zone of its own in lower case",
+        "<189>123: Mar  1 18:46:11 abc: %SYS-5-CONFIG_I: Configured",
+        None, "%SYS-5-CONFIG_I", None, "Configured", MAR_1,
+    ),
+    Sent(
+        "Cisco IOS, a message without a mnemonic",
+        "<191>2637085: router1: Mar  1 18:46:11.000 UTC: NTP Core (NOTICE): Clock lost.",
+        "router1", None, None, "NTP Core (NOTICE): Clock lost.", MAR_1,
+    ),
+    Sent(
+        "Cisco IOS XR through a relay",
+        "<190>Oct 11 22:14:15 router1 RP/0/RP0/CPU0:Oct 11 22:14:14.6 UTC: bgp[310]: %BGP-5-A : x",
+        "router1", "bgp", "310", "%BGP-5-A : x",
+    ),
+    Sent(
         "Cisco ACI writes the month out",
         "<11>October 11 22:14:15 apic1 %LOG_LOCAL0-2-SYSTEM_MSG [F0110][critical] unreachable",
         "apic1", None, None, "%LOG_LOCAL0-2-SYSTEM_MSG [F0110][critical] unreachable",
+    ),
+    Sent(
+        "Sophos UTM",
+        '<30>2026:10:11-22:14:15 utm ulogd[12511]: id="2001" action="drop"',
+        "utm", "ulogd", "12511", 'id="2001" action="drop"',
     ),
     Sent(
         "UniFi access point",

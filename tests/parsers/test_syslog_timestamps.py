@@ -37,6 +37,8 @@ MOMENT = datetime(2026, 10, 11, 22, 14, 15, tzinfo=UTC)
         ("Oct 11 22:14:15 CEST", MOMENT.replace(hour=20)),
         ("Oct 11 22:14:15 PDT", MOMENT + timedelta(hours=7)),
         ("Oct 11 22:14:15 +0530", MOMENT - timedelta(hours=5, minutes=30)),
+        ("Oct 11 22:14:15 UTC+1", MOMENT.replace(hour=21)),
+        ("Oct 11 22:14:15 GMT-03:30", MOMENT + timedelta(hours=3, minutes=30)),
         ("Oct 11 22:14:15.", MOMENT),
         ("October 11 22:14:15", MOMENT),
         ("Sept 11 22:14:15", MOMENT.replace(month=9)),
@@ -56,6 +58,7 @@ MOMENT = datetime(2026, 10, 11, 22, 14, 15, tzinfo=UTC)
         ("2026-10-11T22:14:15.123456+02:00", MOMENT.replace(hour=20, microsecond=123_456)),
         ("2026-10-11T22:14:15.123456789Z", MOMENT.replace(microsecond=123_456)),
         ("2026-10-11T22:14:15,123Z", MOMENT.replace(microsecond=123_000)),
+        ("2026:10:11-22:14:15", MOMENT),
         ("1990-12-31T23:59:60Z", datetime(1991, 1, 1, tzinfo=UTC)),
     ],
 )
