@@ -16,8 +16,8 @@ from models.encoder import Encoder, Groups, Product, segment_mean
 from models.flows import Flow
 from models.linear import LinearExpert, Words
 from models.losses import gaussian_kl, path_kl
+from models.sde import brownian, solve_sde
 from models.search import SearchHead
-from models.solvers import brownian, euler_maruyama
 from models.tokens import MAX_WORDS
 
 CLASSES = 8
@@ -108,7 +108,7 @@ class LatentSDE(nn.Module):
 
     def forward(self, z0: Tensor, dw: Tensor | None = None) -> Tensor:
         """The path (S + 1, B, D); without increments the noise-free one."""
-        return euler_maruyama(self.drift, self.diffusion, z0, steps=self.steps, dw=dw)
+        return solve_sde(self.drift, self.diffusion, z0, steps=self.steps, dw=dw).path
 
     def kl(self, path: Tensor) -> Tensor:
         """KL of this path's measure from the prior's, nats a line."""
