@@ -41,11 +41,13 @@ class Architecture:
     sde_steps: int = 4
     flow_hidden: int = 64
     couplings: int = 4
+    coupling: str = "affine"
+    """Of the flow: "affine" or "spline"."""
     head_hidden: int = 128
     dropout: float = 0.2
     ngram_dropout: float = 0.4
 
-    def as_dict(self) -> dict[str, int | float]:
+    def as_dict(self) -> dict[str, int | float | str]:
         return asdict(self)
 
 
@@ -147,7 +149,7 @@ class Raccoon(nn.Module):
         self.to_mean = nn.Linear(pooled, a.latent)
         self.to_log_variance = nn.Linear(pooled, a.latent)
         self.sde = LatentSDE(a.latent, a.sde_hidden, a.sde_steps)
-        self.flow = Flow(a.latent, a.flow_hidden, a.couplings)
+        self.flow = Flow(a.latent, a.flow_hidden, a.couplings, a.coupling)
         self.severity = nn.Sequential(
             nn.Linear(pooled + a.latent, a.head_hidden),
             nn.ReLU(),
