@@ -173,13 +173,15 @@ def surprise(
     out_bias = dynamics.out_bias if out_bias is None else out_bias
     found = np.empty(len(state), np.float32)
     few = len(base) <= 16  # all hosts' sums in one product, where that is less than to gather
+    base = base * np.exp(out_bias)  # exp(g + c) q is exp(g) times this: one pass less
     columns = np.ascontiguousarray(base.T) if few else base
     within = np.arange(BLOCK) * dynamics.codes
+    own_bias = out_bias.take(code)
     for low in range(0, len(state), BLOCK):
         block = slice(low, min(low + BLOCK, len(state)))
         ratio = dynamics.hide(state[block]) @ out
-        ratio += out_bias
         own = ratio.ravel().take(within[: len(ratio)] + code[block])
+        own += own_bias[block]
         np.exp(ratio, out=ratio)
         if len(base) == 1:
             total = ratio @ base[0]

@@ -55,7 +55,9 @@ class Vocabulary:
             ]
         return np.array(found, np.int32)
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
+        """How many values have a code."""
         return len(self._words)
 
     def word(self, code: int) -> str:

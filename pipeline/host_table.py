@@ -110,7 +110,7 @@ class HostTable:
 
     def _of_sender(self, sender: str, codes: npt.NDArray[np.int32], hosts: HostLines) -> Slots:
         known = self._slots_of_code.get(sender)
-        size = len(hosts.names) + 1  # the last one is for code -1
+        size = hosts.names.size + 1  # the last one is for code -1
         if known is None or len(known) < size:
             longer = np.full(max(2 * size, 64), -1, np.int32)
             if known is not None:

@@ -205,14 +205,14 @@ class HostTrajectories:
         said = np.bincount(host * k + code, minlength=b * k).reshape(b, k)
         hosts.counts[of] += said.astype(np.float32)
         clock = np.cumsum(gap)
-        ago = clock[last][host] - clock
+        ago = (clock[last][host] - clock).astype(np.float32)
         passed = clock[last].copy()
         passed[1:] -= clock[last[:-1]]
         hosts.age_s[of] += passed
         kind = host * SEVERITIES + np.minimum(severity, SEVERITIES - 1)
         faded = np.exp(-passed[:, None] / FADE_S)[:, :, None] * hosts.severities[of]
         for m, fade_s in enumerate(FADE_S.tolist()):
-            weights = np.exp(ago / -fade_s)
+            weights = np.exp(ago * np.float32(-1 / fade_s))
             added = np.bincount(kind, weights=weights, minlength=b * SEVERITIES)
             faded[:, m] += added.reshape(b, SEVERITIES)
         hosts.severities[of] = faded
