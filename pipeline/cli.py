@@ -17,6 +17,7 @@ from pipeline.cli_feedback import feedback
 from pipeline.cli_rescore import rescore
 from pipeline.cli_snapshots import history, rollback
 from pipeline.cli_train import evaluate, model, train
+from pipeline.cli_trajectory import trajectory
 
 if TYPE_CHECKING:
     from pipeline.config import Dtype
@@ -105,6 +106,12 @@ def cli() -> None:
     metavar="FILE",
     help="Take POST /feedback on the metrics port from whoever has this token.",
 )
+@click.option(
+    "--trajectories",
+    metavar="DIR",
+    help="Host dynamics of `trajectory fit`.  [trajectories in the state directory]",
+)
+@click.option("--no-trajectories", is_flag=True, help="Without them, though there are some.")
 @click.option("--model", metavar="DIR", help="A checkpoint; without it the one that ships.")
 @click.option("--dtype", metavar="auto|bf16|fp32", help="What the encoder computes in.  [auto]")
 @click.option("--threads", type=int, metavar="N", help="Threads of the model.  [1]")
@@ -115,6 +122,7 @@ def run(
     listen: tuple[str, ...],
     learn_from: tuple[str, ...],
     learn_exclude: tuple[str, ...],
+    no_trajectories: bool,
     **flags: Any,
 ) -> None:
     """Stream lines in, scored lines out.
@@ -128,6 +136,10 @@ def run(
     from pipeline.config import load_config
 
     lists = {"listen": listen, "learn_from": learn_from, "learn_exclude": learn_exclude}
+    if no_trajectories:
+        if flags["trajectories"] is not None:
+            raise click.UsageError("--trajectories and --no-trajectories: give one of them")
+        flags["trajectories"] = False
     given = {name: list(values) or None for name, values in lists.items()}
     options = load_config(config, {**given, **flags})
     from pipeline.run import run as run_stream
@@ -206,6 +218,7 @@ cli.add_command(evaluate)
 cli.add_command(model)
 cli.add_command(feedback)
 cli.add_command(rescore)
+cli.add_command(trajectory)
 model.add_command(history)
 model.add_command(rollback)
 
