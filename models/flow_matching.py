@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from models.solvers import Method, solve_ode
+from models.solvers import ATOL, RTOL, Method, solve_ode
 
 Velocity = Callable[[Tensor, Tensor | float], Tensor]
 """v(z, t): (B, M), t a number or (B, 1) → (B, M)."""
@@ -97,7 +97,7 @@ def sample(
 ) -> tuple[Tensor, int]:
     """Data from noise (B, M), from t = 1 back to 0, and how often the velocity was asked."""
     grid = [1 - i / steps for i in range(steps + 1)] if method != "dopri5" else [1.0, 0.0]
-    solution = solve_ode(velocity, noise, grid, method=method)
+    solution = solve_ode(velocity, noise, grid, method=method, rtol=RTOL, atol=ATOL)
     return solution.path[-1], solution.evaluations
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from pipeline import __version__
+from pipeline.cli_demo import demo
 from pipeline.cli_feedback import feedback
 from pipeline.cli_rescore import rescore
 from pipeline.cli_snapshots import history, rollback
@@ -219,6 +220,7 @@ cli.add_command(model)
 cli.add_command(feedback)
 cli.add_command(rescore)
 cli.add_command(trajectory)
+trajectory.add_command(demo)
 model.add_command(history)
 model.add_command(rollback)
 

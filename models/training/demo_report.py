@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -21,8 +22,8 @@ from models.trajectory import Trajectory
 
 STEPS = (1, 2, 4, 8, 16, 50)
 """Evaluations that both priors are judged at."""
-GROUPS, OF_GROUP = 40, 25
-"""Starts that are shared, and samples of each."""
+OF_GROUP = 25
+"""Samples of a shared start."""
 Result = TypeVar("Result")
 
 
@@ -52,6 +53,7 @@ class Watch:
     def say(self, text: str) -> None:
         """Print without breaking the bar."""
         tqdm.write(text)
+        sys.stdout.flush()
 
     def close(self) -> None:
         """The bar is done with."""
@@ -104,7 +106,7 @@ def report(
     """The figures of n samples: the ODE prior's, shared against random starts, the flow's."""
     generator = torch.Generator().manual_seed(seed + 1)
     ode = characters.summary(decoded(model, model.start(n, generator), generator))
-    starts = model.start(GROUPS, generator).repeat_interleave(OF_GROUP, 0)
+    starts = model.start(max(n // OF_GROUP, 1), generator).repeat_interleave(OF_GROUP, 0)
     shared = decoded(model, starts, generator)
     groups = [shared[i : i + OF_GROUP] for i in range(0, len(shared), OF_GROUP)]
     agreements = [a for a in map(characters.agreement, groups) if a == a]

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from models import characters
 from models.training.characters import Trained
-from pipeline.demo_report import flowed
+from models.training.demo_report import flowed
 
 SMOOTH = 25
 """Steps that a loss is averaged over."""
