@@ -55,7 +55,7 @@ def fit(
     """Learn from LOGS, plain log files, what their hosts write after what.
 
     Hosts are told apart by the hostname in the header; lines without one are of a host of their
-    file's name. The last 15 % of each host's lines choose when to stop.
+    file's name. Every sixth stretch of a host's lines chooses when to stop.
 
     \b
     Example:
