@@ -14,10 +14,10 @@ from models.host_dynamics import LONGEST_S, Codes, Doubles, Dynamics, Floats, sc
 from models.host_forecast import AHEAD_S, FADE_S, FAINT, SEVERITIES, Forecast, faded, features
 from models.training.hosts import History
 
-MOMENTS = 4000
+MOMENTS = 3000
 """Asked about at most, all hosts together, evenly spread over the time."""
-STEPS, LEARNING_RATE = 500, 0.05
-STATE_PENALTIES = (100.0, 1.0, 0.1)
+STEPS, LEARNING_RATE = 250, 0.05
+STATE_PENALTIES = (100.0, 1.0)
 """On the squares of v, tried in turn: the state has to help on moments held out."""
 APART_PENALTY = 1e-3
 NATS = 0.05

@@ -77,9 +77,9 @@ class HostModule(nn.Module):
         scales = len(self.log_rate_line)
         step = gap_s[..., None] * self.log_rate_time.exp() + self.log_rate_line.exp()
         passed = step.cumsum(1).permute(0, 2, 1)  # (B, R, L)
-        between = passed[..., :, None] - passed[..., None, :]  # (B, R, t, i)
-        before = torch.ones(length, length, dtype=torch.bool).tril(-1)
-        weights = torch.where(before, (-between.clamp_min(0)).exp(), torch.zeros(()))
+        later = torch.full((length, length), -torch.inf).triu()  # a line is no part of its past
+        exponent = passed[..., None, :] - passed[..., :, None]  # (B, R, t, i)
+        weights = (exponent + later).exp()
         parts = driven.reshape(b, length, scales, s // scales)
         state = torch.einsum("brti,birp->btrp", weights, parts).reshape(b, length, s)
         state = functional.dropout(state, DROPOUT, self.training)
