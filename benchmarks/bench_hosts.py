@@ -81,6 +81,8 @@ def table(result: dict[str, Any]) -> str:
         f"| cut into batches otherwise: largest difference, nats | {law['cut']:.1e} |",
         f"| restarted: largest difference | {law['restart']:.1e} |",
         f"| with other hosts beside it: largest difference of a state | {law['beside']:.1e} |",
+        "| flagged for their order, of 10,000 lines that come in no order | "
+        f"{law['flagged_per_10k']:.1f} |",
     ]
     if "cost" in result:
         c = result["cost"]

@@ -41,6 +41,7 @@ def trajectory() -> None:
 @click.option("--model", "model_dir", metavar="DIR", help="As for run: whose latents are used.")
 @click.option("--zone", default="UTC", metavar="NAME", help="Time zone of stamps that name none.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--steps", type=click.IntRange(1), metavar="N", help="At most so many.  [1500]")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="The facts as JSON.")
 def fit(
@@ -49,13 +50,14 @@ def fit(
     model_dir: str | None,
     zone: str,
     seed: int,
+    steps: int | None,
     threads: int,
     as_json: bool,
 ) -> None:
     """Learn from LOGS, plain log files, what their hosts write after what.
 
     Hosts are told apart by the hostname in the header; lines without one are of a host of their
-    file's name. The last 15 % of each host's lines choose when to stop.
+    file's name. Every sixth stretch of a host's lines chooses when to stop.
 
     \b
     Example:
@@ -74,6 +76,7 @@ def fit(
                 model_dir=model_dir,
                 zone=zone,
                 seed=seed,
+                steps=steps,
                 threads=threads,
                 report=report,
             )

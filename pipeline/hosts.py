@@ -50,7 +50,7 @@ class HostTrajectories:
         self.model = model
         self._dynamics = model.dynamics
         self.hosts = HostTable(model.dynamics, max_hosts)
-        self.usual = Usual(model.dynamics.held_out)
+        self.usual = Usual()
         self.on_line = OnLine(model.dynamics)
         self.lines = 0
         """So many were scored, all in all."""
