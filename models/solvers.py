@@ -49,3 +49,27 @@ def brownian(
     shape = (steps, *like.shape)
     noise = torch.randn(shape, dtype=like.dtype, generator=generator)
     return noise * math.sqrt(span / steps)
+
+from typing import Literal, NamedTuple, Sequence
+Method = Literal["euler", "heun", "rk4", "dopri5"]
+class Solution(NamedTuple):
+    path: Tensor
+    evaluations: int
+def solve_ode(drift, z0, times, *, method="rk4", steps=1, rtol=1e-6, atol=1e-8):
+    n=0; z=z0; out=[z0]
+    for a,b in zip(times, times[1:]):
+        h=(b-a)/steps
+        for i in range(steps):
+            t=a+i*h
+            if method=="euler": z=z+h*drift(z,t); n+=1
+            elif method=="heun":
+                k=drift(z,t); k2=drift(z+h*k,t+h); z=z+h/2*(k+k2); n+=2
+            else:
+                k1=drift(z,t);k2=drift(z+h/2*k1,t+h/2);k3=drift(z+h/2*k2,t+h/2);k4=drift(z+h*k3,t+h); z=z+h/6*(k1+2*k2+2*k3+k4); n+=4
+        out.append(z)
+    return Solution(torch.stack(out), n)
+def interpolate(times, path, t, slopes=None):
+    times=torch.tensor(times,dtype=path.dtype); t=torch.tensor(t,dtype=path.dtype)
+    i=(torch.searchsorted(times,t,right=True)-1).clamp(0,len(times)-2)
+    w=((t-times[i])/(times[i+1]-times[i])).view(-1,*[1]*(path.dim()-1))
+    return path[i]*(1-w)+path[i+1]*w
