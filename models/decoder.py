@@ -1,8 +1,8 @@
 """The decoder: a causal transformer that reads a latent path and the tokens before.
 
 Attention looks at a window of the last tokens and at the first few, the anchors (Xiao et al. 2024,
-"Efficient streaming language models with attention sinks"): the memory of decoding is the same for
-a long sequence and a short one.
+"Efficient streaming language models with attention sinks"). Of all that was said in between there
+is a sum. So the memory of decoding is the same for a long sequence and a short one.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from torch.nn import functional
 
 from models.encoder import Block
 
+_A_FEW = 8
+"""Tokens whose sum is of the size of one."""
 Cache = tuple[Tensor, Tensor]
 """Keys and values of what a block may still look at, (B, heads, W, d / heads) each."""
 
@@ -70,6 +72,7 @@ class Decoder(nn.Module):
         self.symbols = nn.Embedding(vocabulary + 1, width)  # and what stands before the first
         self.position = nn.Parameter(torch.randn(length, width) * 0.02)
         self.from_path = nn.Linear(latent, width)
+        self.from_sum = nn.Linear(width, width)
         self.blocks = nn.ModuleList(CausalBlock(width, heads, inner, 0.0) for _ in range(blocks))
         self.norm = nn.LayerNorm(width)
         self.to_symbols = nn.Linear(width, vocabulary)
@@ -78,7 +81,8 @@ class Decoder(nn.Module):
         """path (B, L, D), tokens (B, L) → logits (B, L, V) of each given those before."""
         lines, length = tokens.shape
         before = torch.cat((tokens.new_full((lines, 1), self.vocabulary), tokens[:, :-1]), dim=1)
-        x = self.symbols(before) + self.from_path(path) + self.position[:length]
+        said = self.symbols(before)
+        x = said + self.from_path(path) + self.position[:length] + self._recall(said.cumsum(1))
         mask = self.mask(length)
         for block in self.blocks:
             assert isinstance(block, CausalBlock)
@@ -104,8 +108,11 @@ class Decoder(nn.Module):
         token = torch.full((lines,), self.vocabulary)
         caches: list[Cache | None] = [None] * len(self.blocks)
         drawn: list[Tensor] = []
+        total = torch.zeros(lines, self.position.shape[1])
         for i in range(length):
-            x = self.symbols(token) + self.from_path(path[:, i]) + self.position[i]
+            said = self.symbols(token)
+            total = total + said
+            x = said + self.from_path(path[:, i]) + self.position[i] + self._recall(total)
             x = x.unsqueeze(1)  # (B, 1, d)
             first = caches[0]
             keep = self._kept(0 if first is None else first[0].shape[2])
@@ -120,6 +127,11 @@ class Decoder(nn.Module):
                 token = torch.multinomial(shares, 1, generator=generator).squeeze(1)
             drawn.append(token)
         return torch.stack(drawn, dim=1)
+
+    def _recall(self, total: Tensor) -> Tensor:
+        """What the sum of all tokens so far tells, (…, d) → (…, d); bounded however long it was."""
+        recalled: Tensor = torch.tanh(self.from_sum(total / _A_FEW))
+        return recalled
 
     def _kept(self, cached: int) -> Tensor:
         """Which of the cached entries the next token may look at: the anchors and the window."""

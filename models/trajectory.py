@@ -126,14 +126,19 @@ class Trajectory(nn.Module):
     ) -> Terms:
         """The terms of the loss on sequences, (B, L).
 
-        jitter: standard deviation of what is added to the path that the decoder sees, so that it
-        takes the ODE's paths, which are near the encoder's, as well.
+        jitter: the largest standard deviation of what is added to the path that the decoder sees;
+        each line has its own. A ripple of the path could spell the tokens one by one, and the
+        prior's paths, which are smooth, could not: what the noise drowns is no way to tell
+        anything. And between two sequences lie points that tell of neither clearly: there the
+        decoder must settle by itself what it says.
         """
         path = self.encoder(tokens)
         seen = path
         if jitter:
+            strength = jitter * torch.rand(len(path), 1, 1, generator=generator).square()
+            ripple = torch.randn(path.shape, generator=generator)
             shift = torch.randn(len(path), 1, path.shape[-1], generator=generator)
-            seen = path + jitter * shift
+            seen = path + (0.1 + strength) * ripple + strength * shift
         logits = self.decoder(seen, tokens)  # (B, L, V)
         reconstruction = functional.cross_entropy(logits.flatten(0, 1), tokens.flatten())
         somewhere = int(torch.randint(path.shape[1], (1,), generator=generator))
