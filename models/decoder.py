@@ -101,9 +101,13 @@ class Decoder(nn.Module):
         path: Tensor,
         *,
         temperature: float = 1.0,
+        prefix: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Tokens (B, L) along paths (B, L, D); temperature 0 takes the likeliest."""
+        """Tokens (B, L) along paths (B, L, D); temperature 0 takes the likeliest.
+
+        prefix: (B, P) tokens that the sequences begin with, instead of drawn ones.
+        """
         lines, length, _ = path.shape
         token = torch.full((lines,), self.vocabulary)
         caches: list[Cache | None] = [None] * len(self.blocks)
@@ -120,7 +124,9 @@ class Decoder(nn.Module):
                 assert isinstance(block, CausalBlock)
                 x, caches[n] = block.step(x, caches[n], keep)
             logits = self.to_symbols(self.norm(x[:, 0]))  # (B, V)
-            if temperature == 0:
+            if prefix is not None and i < prefix.shape[1]:
+                token = prefix[:, i]
+            elif temperature == 0:
                 token = logits.argmax(-1)
             else:
                 shares = (logits / temperature).softmax(-1)

@@ -24,7 +24,8 @@ _PATHS = (
     "/tmp/tmp.k3Qz9", "/etc/ssl/certs/server.pem", "/var/spool/queue/7A31",
 )  # fmt: skip
 _HOSTS = (
-    "web-1.example.org", "db-2.example.net", "mail.example.org", "ns1.example.com", "gw.example.net"
+    "web-1.example.org", "db-2.example.net", "mail.example.org", "ns1.example.com",
+    "gw.example.net",
 )  # fmt: skip
 _USERS = ("root", "anna", "www-data", "postgres", "backup", "nobody", "test", "deploy")
 _INTERFACES = ("eth0", "ens3", "wlan0", "br0", "docker0", "lo", "eno1")
@@ -82,7 +83,7 @@ _MAKERS: dict[str, _Maker] = {
     "user": lambda r: r.choice(_USERS),
     "dev": lambda r: r.choice(_INTERFACES),
     "error": lambda r: r.choice(_ERRORS),
-    "time": lambda r: f"2026-{r.randint(1, 12):02d}-{r.randint(1, 28):02d} 02:12:{r.randrange(60):02d}",
+    "time": lambda r: f"2026-{r.randint(1, 12):02d}-{r.randint(1, 28):02d} 02:12:04",
     "name": lambda r: r.choice(_NAMES),
 }  # fmt: skip
 SLOTS = tuple(f"<{name}>" for name in _MAKERS)

@@ -54,9 +54,7 @@ class SeverityHead(nn.Module):
 
     def __init__(self, latent: int, hidden: int = 64) -> None:
         super().__init__()
-        self.net = nn.Sequential(
-            nn.Linear(latent, hidden), nn.SiLU(), nn.Linear(hidden, CLASSES)
-        )
+        self.net = nn.Sequential(nn.Linear(latent, hidden), nn.SiLU(), nn.Linear(hidden, CLASSES))
 
     def forward(self, path: Tensor) -> Tensor:  # (n, L, D) → (n, 8)
         return torch.log_softmax(self.net(path).mean(1), dim=-1)

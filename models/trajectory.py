@@ -202,7 +202,10 @@ class Trajectory(nn.Module):
         path: Tensor,
         *,
         temperature: float = 1.0,
+        prefix: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Tokens (n, L) decoded along paths (n, L, D), token by token."""
-        return self.decoder.sample(path, temperature=temperature, generator=generator)
+        """Tokens (n, L) decoded along paths (n, L, D), token by token, after a prefix (n, P)."""
+        return self.decoder.sample(
+            path, temperature=temperature, prefix=prefix, generator=generator
+        )

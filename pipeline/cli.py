@@ -17,6 +17,7 @@ from pipeline.cli_feedback import feedback
 from pipeline.cli_rescore import rescore
 from pipeline.cli_snapshots import history, rollback
 from pipeline.cli_train import evaluate, model, train
+from pipeline.cli_trajectory import trajectory
 
 if TYPE_CHECKING:
     from pipeline.config import Dtype
@@ -206,6 +207,7 @@ cli.add_command(evaluate)
 cli.add_command(model)
 cli.add_command(feedback)
 cli.add_command(rescore)
+cli.add_command(trajectory)
 model.add_command(history)
 model.add_command(rollback)
 

@@ -7,7 +7,6 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-
 from models.slots import slot_for
 from models.training.corpus import Floats, Ints, read_corpus, sampling_weights
 
@@ -91,5 +90,3 @@ def slotted(form: str, sample: str) -> str:
         if end >= 0:
             begin = end + len(following)
     return "".join([*out, last])
-
-

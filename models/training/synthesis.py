@@ -85,9 +85,7 @@ def train(
     """All of it; seeded."""
     began_s = time.monotonic()
     say(f"{len(statements.texts):,} statements; learning pieces")
-    vocabulary = Vocabulary(
-        statements.known_apps, learn(statements.texts, plan.pieces)
-    )
+    vocabulary = Vocabulary(statements.known_apps, learn(statements.texts, plan.pieces))
     lines = [
         vocabulary.encode(app, text)
         for app, text in zip(statements.apps, statements.texts, strict=True)
@@ -180,7 +178,7 @@ def _learn(
             + plan.head * terms["severity"]
         )
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation there
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         schedule.step()
