@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from operator import itemgetter
 
-from models.slots import SLOTS
+from models.fillings import SLOTS
 
 _CHARS = tuple(chr(i) for i in range(0x20, 0x7F))
 _WORD = re.compile(

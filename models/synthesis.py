@@ -19,7 +19,7 @@ from torch import Tensor
 from models.errors import CheckpointError
 from models.inference import Engine
 from models.planner import Planner
-from models.slots import filled
+from models.fillings import filled
 from models.synthesis_parts import OTHER, parts
 from models.text import canonical
 from models.trajectory_file import Stored, load
@@ -31,8 +31,8 @@ _BUDGET, _GENERATIONS, _ELITE = 64, 4, 0.25
 _AT_ONCE = 32
 """Lines that are planned, decoded and judged together."""
 _ROUNDS = 4
-"""How often a line is begun anew where no candidate will do."""
-_WORD = re.compile(r"[A-Za-z]{3}")
+"""Paths that are tried for a line at most, until one of its candidates will do."""
+_WORD, _SLOT = re.compile(r"[A-Za-z]{3}"), re.compile(r"<[a-z]+>")
 
 
 class Line(NamedTuple):
@@ -41,12 +41,27 @@ class Line(NamedTuple):
     message: str
 
 
+class _Candidate(NamedTuple):
+    line: Line
+    said: tuple[str, str]
+    """Program and text, slots not filled: the same again is a repetition."""
+    doubt: float = 0.0
+    """1 − p(severity | line)."""
+    faults: int = 0
+    """1 for a line that reads like another severity, 2 more for one that was said before."""
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        """The less the better."""
+        return self.faults, self.doubt
+
+
 class Settings(NamedTuple):
     """How lines are drawn."""
 
     temperature: float = 0.7
     candidates: int = 8
-    """Decoded of each path; the first that will do is kept, or the one that Raccoon likes best."""
+    """Decoded of each path; the first that will do is kept, or what Raccoon likes best."""
     refuse_copies: bool = True
     """Leave out candidates with a run of words that the training corpus has."""
     planned: bool = True
@@ -93,80 +108,75 @@ class Synthesiser:
 
         A program without a token of its own is written as no program in particular.
         """
-        generator = torch.Generator().manual_seed(seed)
-        random = Random(seed)
+        generator, random = torch.Generator().manual_seed(seed), Random(seed)
         written: set[tuple[str, str]] = set()
         for begin in range(0, len(severities), _AT_ONCE):
-            wanted = list(severities[begin : begin + _AT_ONCE])
-            found: dict[int, Line] = {}
-            second: dict[int, Line] = {}
+            wanted = severities[begin : begin + _AT_ONCE]
+            best: list[_Candidate | None] = [None] * len(wanted)
             for _ in range(_ROUNDS):
-                missing = [i for i in range(len(wanted)) if i not in found]
+                missing = [i for i, one in enumerate(best) if one is None or one.faults]
                 if not missing:
                     break
-                for i, good, bad in self._round(
-                    missing, wanted, app, generator, random, written, settings
-                ):
-                    if good is not None:
-                        found[i] = good
-                    elif bad is not None:
-                        second.setdefault(i, bad)
-            yield from (line for i in range(len(wanted)) if (line := (found | second).get(i)))
+                found = self._candidates(
+                    [wanted[i] for i in missing], app, generator, random, settings
+                )
+                for i, candidates in zip(missing, found, strict=True):
+                    for one in candidates:
+                        weighed = self._weighed(one, written, settings)
+                        before = best[i]
+                        if before is None or weighed.rank < before.rank:
+                            if before is not None:
+                                written.discard(before.said)
+                            written.add(weighed.said)
+                            best[i] = weighed
+            yield from (one.line for one in best if one is not None)
 
-    def _round(
+    @torch.no_grad()
+    def _candidates(
         self,
-        missing: list[int],
-        wanted: list[int],
+        wanted: Sequence[int],
         app: str | None,
         generator: torch.Generator,
         random: Random,
-        written: set[tuple[str, str]],
         settings: Settings,
-    ) -> Iterator[tuple[int, Line | None, Line | None]]:
-        """For each missing line one that will do, else one that is copied or was written."""
+    ) -> list[list[_Candidate]]:
+        """For each wanted severity the lines that were decoded along one path."""
         token = None if app is None else self.vocabulary.app(app)
         k = settings.candidates
-        paths = torch.stack([self._path(wanted[i], token, generator, settings) for i in missing])
+        paths = torch.stack([self._path(s, token, generator, settings) for s in wanted])
         paths = paths.repeat_interleave(k, dim=0)  # (n·k, L, D)
-        tokens = self._decode(paths, token, generator, settings.temperature)
-        candidates: list[list[tuple[str, Line]]] = []
-        for at, i in enumerate(missing):
-            candidates.append([])
-            for row in tokens[at * k : (at + 1) * k].tolist():
+        tokens = self._decode(paths, token, generator, settings.temperature).tolist()
+        found: list[list[_Candidate]] = []
+        for at, severity in enumerate(wanted):
+            found.append([])
+            for row in tokens[at * k : (at + 1) * k]:
                 read = self.vocabulary.decode(row)
-                if read is not None and _WORD.search(re.sub("<[a-z]+>", "", read[1])):
-                    line = Line(wanted[i], app or read[0], filled(read[1], random))
-                    candidates[-1].append((read[1], line))
-        for i, of_line in zip(missing, self._ranked(candidates), strict=True):
-            good = bad = None
-            for text, line in of_line:
-                if self._will_do(text, line, written, settings):
-                    written.add((line.app, text))
-                    good = line
-                    break
-                bad = bad or line
-            yield i, good, bad
+                if read is not None and _WORD.search(_SLOT.sub("", read[1])):
+                    line = Line(severity, app or read[0], filled(read[1], random))
+                    found[-1].append(_Candidate(line, (line.app, read[1])))
+        return self._read(found)
 
-    def _will_do(
-        self, text: str, line: Line, written: set[tuple[str, str]], settings: Settings
-    ) -> bool:
-        if (line.app, text) in written:
-            return False
+    def _read(self, found: list[list[_Candidate]]) -> list[list[_Candidate]]:
+        """With what Raccoon makes of them, all severities alike before."""
+        lines = [one.line for candidates in found for one in candidates]
+        if self._judge is None or not lines:
+            return found
+        read = iter(chances(self._judge, lines))
+
+        def judged(one: _Candidate) -> _Candidate:
+            chance = next(read)
+            wrong = one.line.severity != int(chance.argmax())
+            return one._replace(doubt=1 - float(chance[one.line.severity]), faults=int(wrong))
+
+        return [[judged(one) for one in candidates] for candidates in found]
+
+    def _weighed(
+        self, one: _Candidate, written: set[tuple[str, str]], settings: Settings
+    ) -> _Candidate:
         runs = self._runs if settings.refuse_copies else None
-        return runs is None or not runs.holds(canonical(line.message))
-
-    def _ranked(self, candidates: list[list[tuple[str, Line]]]) -> list[list[tuple[str, Line]]]:
-        if self._judge is None:
-            return candidates
-        lines = [line for of_line in candidates for _, line in of_line]
-        if not lines:
-            return candidates
-        chances = iter(severity_chances(self._judge, lines))
-        scored = [[(next(chances), *one) for one in of_line] for of_line in candidates]
-        return [
-            [(text, line) for _, text, line in sorted(of_line, key=lambda one: -one[0])]
-            for of_line in scored
-        ]
+        if one.said in written or (runs and runs.holds(canonical(one.line.message))):
+            return one._replace(faults=one.faults + 2)
+        return one
 
     def _path(
         self, severity: int, token: int | None, generator: torch.Generator, settings: Settings
@@ -182,7 +192,7 @@ class Synthesiser:
             return self._model.steered_path(starts, controls, steps=STEPS)
 
         def cost(paths: Tensor) -> Tensor:
-            worth = self._head(paths)[:, severity]
+            worth: Tensor = self._head(paths)[:, severity]
             if token is not None and token != OTHER:
                 worth = worth + self._first(paths).log_softmax(-1)[:, token]
             return -worth
@@ -198,7 +208,6 @@ class Synthesiser:
         logits: Tensor = self._model.decoder(paths[:, :1], nothing)
         return logits[:, 0]
 
-    @torch.no_grad()
     def _decode(
         self, paths: Tensor, token: int | None, generator: torch.Generator, temperature: float
     ) -> Tensor:
@@ -213,11 +222,10 @@ class Synthesiser:
         )
 
 
-def severity_chances(judge: Engine, lines: Sequence[Line]) -> list[float]:
-    """p(the line's severity | line) as Raccoon reads it, all severities alike before."""
+def chances(judge: Engine, lines: Sequence[Line]) -> Tensor:
+    """p(severity | line) as Raccoon reads them, all severities alike before, (n, 8)."""
     read = judge.encode([x.app for x in lines], [canonical(x.message) for x in lines])
-    chances = torch.from_numpy(read.log_likelihood).softmax(-1)
-    return [float(row[line.severity]) for row, line in zip(chances, lines, strict=True)]
+    return torch.from_numpy(read.log_likelihood).softmax(-1)
 
 
 def pretrained_path() -> Path:

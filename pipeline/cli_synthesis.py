@@ -81,9 +81,11 @@ def sample(
       ltt-stream trajectory sample --severity err --app sshd -n 20
       ltt-stream trajectory sample -n 1000 --format syslog | ltt-stream --anomalies-only
     """
-    if not writable(app or "app", host):
-        option, given = ("--host", host) if not writable("app", host) else ("--app", app)
-        raise click.BadParameter(f"{given!r} cannot stand in a syslog header", param_hint=option)
+    cannot = "cannot stand in a syslog header"
+    if not writable("app", host):
+        raise click.BadParameter(f"{host!r} {cannot}", param_hint="--host")
+    if app is not None and not writable(app, host):
+        raise click.BadParameter(f"{app!r} {cannot}", param_hint="--app")
     from models.checkpoint import pretrained_path
     from models.inference import Engine
     from models.synthesis import Settings, Synthesiser

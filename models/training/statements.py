@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.slots import slot_for
+from models.fillings import slot_for
 from models.training.corpus import Floats, Ints, read_corpus, sampling_weights
 
 LEAST_OF_APP = 20
