@@ -1,11 +1,13 @@
 """The decoder: a causal transformer that reads a latent path and the tokens before.
 
-Attention looks at a window of the last tokens and at the first few, the anchors (Xiao et al. 2024,
-"Efficient streaming language models with attention sinks"). Of all that was said in between there
-is a sum. So the memory of decoding is the same for a long sequence and a short one.
+Attention looks at a window of the last tokens and at the first few, the anchors (Xiao et al.
+2024, "Efficient streaming language models with attention sinks"). Of all that was said in between
+there is a sum. So the memory of decoding is the same for a long sequence and a short one.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor, nn
@@ -38,7 +40,7 @@ class CausalBlock(Block):
         return self._rest(x, attended), (k, v)
 
     def _qkv(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # (B, L, d) → (B, heads, L, ·)
-        lines, length, width = x.shape
+        lines, length, _ = x.shape
         qkv = self.qkv(self.norm_attention(x)).view(lines, length, 3, self.heads, -1)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
         return q, k, v
@@ -70,7 +72,7 @@ class Decoder(nn.Module):
         self.window, self.anchors = window, anchors
         self.vocabulary = vocabulary
         self.symbols = nn.Embedding(vocabulary + 1, width)  # and what stands before the first
-        self.position = nn.Parameter(torch.randn(length, width) * 0.02)
+        self.position = nn.Parameter(waves(length, width))
         self.from_path = nn.Linear(latent, width)
         self.from_sum = nn.Linear(width, width)
         self.blocks = nn.ModuleList(CausalBlock(width, heads, inner, 0.0) for _ in range(blocks))
@@ -135,7 +137,7 @@ class Decoder(nn.Module):
         return torch.stack(drawn, dim=1)
 
     def _recall(self, total: Tensor) -> Tensor:
-        """What the sum of all tokens so far tells, (…, d) → (…, d); bounded however long it was."""
+        """What the sum of all tokens so far tells, (…, d) → (…, d); bounded however long."""
         recalled: Tensor = torch.tanh(self.from_sum(total / _A_FEW))
         return recalled
 
@@ -143,3 +145,13 @@ class Decoder(nn.Module):
         """Which of the cached entries the next token may look at: the anchors and the window."""
         at = torch.arange(cached)
         return at[(at < self.anchors) | (at >= cached - self.window + 1)]
+
+
+def waves(length: int, width: int) -> Tensor:
+    """Places as sines and cosines (Vaswani et al. 2017, section 3.5) to begin with, (L, d).
+
+    From random ones it takes a model long to learn which places are neighbours.
+    """
+    rates = torch.exp(-math.log(2.0 * length) * torch.arange(width // 2) / (width // 2))
+    angles = torch.arange(length)[:, None] * rates  # (L, d / 2)
+    return torch.cat((angles.sin(), angles.cos()), dim=1)

@@ -71,6 +71,7 @@ def rectified_loss(
     *,
     least_noise: float = 0.0,
     condition: Tensor | None = None,
+    auxiliary: Callable[[Tensor], Tensor] | None = None,
     generator: torch.Generator | None = None,
 ) -> Tensor:
     """‖v(z_t, t) − (z₁ − z₀)‖², mean of numbers, at one random t a line; data, noise (B, M).
@@ -78,14 +79,17 @@ def rectified_loss(
     With `least_noise` σ the path is z_t = (1 − t) z₀ + (σ + (1 − σ) t) z₁ and the velocity
     (1 − σ) z₁ − z₀: the conditional optimal-transport path of Lipman et al. 2023, eq. 22, whose
     end at the data is N(z₀, σ²) and not a point. Velocities count by t², which makes the error
-    that of ẑ₀ and keeps short times from counting for more than all others.
+    that of ẑ₀ and keeps short times from counting for more than all others. auxiliary: what else
+    is asked of ẑ₀ = z_t − t v, (B, M) → a number that is added.
     """
     t = torch.rand(len(data), 1, generator=generator)
     scale = least_noise + (1 - least_noise) * t
     z = (1 - t) * data + scale * noise
     target = (1 - least_noise) * noise - data
-    wrong = (net(z, t, condition) - target) * t.clamp_min(_SHORTEST)
-    return wrong.square().mean()
+    velocity = net(z, t, condition)
+    wrong: Tensor = (velocity - target) * t.clamp_min(_SHORTEST)
+    loss = wrong.square().mean()
+    return loss if auxiliary is None else loss + auxiliary(z - t * velocity)
 
 
 def sample(

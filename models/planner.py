@@ -105,7 +105,7 @@ class Planner:
             with torch.enable_grad():
                 costs, paths = self._costs(variables[None])
                 optimizer.zero_grad()
-                costs.sum().backward()
+                torch.autograd.backward(costs.sum())
             if -float(costs[0].detach()) > best.score:
                 best = self._plan(variables.detach().clone(), paths[0].detach(), costs[0], 0)
             optimizer.step()

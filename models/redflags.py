@@ -23,27 +23,27 @@ class RedFlags:
         self._raised: set[str] = set()
 
     def saw(self, losses: Mapping[str, float]) -> list[str]:
-        """Take in a step's losses: reconstruction, epps-pulley, ode. What is wrong now, in words."""
+        """A step's losses (reconstruction, epps-pulley, ode) → what is wrong now, in words."""
         for name, value in losses.items():
             self._recent.setdefault(name, deque(maxlen=2 * WINDOW)).append(value)
         found: dict[str, str] = {}
         before, now = self._halves("reconstruction")
         if now > ENTROPY_FLOOR and now > 0.99 * before:
             found["reconstruction"] = (
-                f"reconstruction stands at {now:.2f} nats a token: raise the learning rate, or give "
-                "the decoder more blocks"
+                f"reconstruction stands at {now:.2f} nats a token: raise the learning rate, or "
+                "give the decoder more blocks"
             )
         before, now = self._halves("epps-pulley")
         if now > NORMAL and now > 1.2 * before:
             found["epps-pulley"] = (
-                f"Epps–Pulley grows, {before:.1f} → {now:.1f}: the latent leaves N(0, I), and samples "
-                "of the prior will miss it; raise its weight"
+                f"Epps–Pulley grows, {before:.1f} → {now:.1f}: the latent leaves N(0, I), and "
+                "samples of the prior will miss it; raise its weight"
             )
         before, now = self._halves("ode")
         if now > MOVES and now > 0.99 * before and before > 0.05:
             found["ode"] = (
-                f"the ODE's error is stuck at {now:.3f}: the drift can't follow the paths; raise its "
-                "weight or widen the drift"
+                f"the ODE's error is stuck at {now:.3f}: the drift can't follow the paths; raise "
+                "its weight or widen the drift"
             )
         fresh = [text for name, text in found.items() if name not in self._raised]
         self._raised = set(found)
@@ -62,6 +62,6 @@ def identical(samples: Sequence[str]) -> str | None:
     if len(samples) < 4 or len(set(samples)) > len(samples) // 2:
         return None
     return (
-        f"{len(samples)} samples of independent starts, {len(set(samples))} different: the decoder "
-        "does not listen to the path; lower the weight of the ODE, or shorten the window"
+        f"{len(samples)} samples of independent starts, {len(set(samples))} different: the "
+        "decoder does not listen to the path; lower the weight of the ODE, or shorten the window"
     )

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from models.errors import CheckpointError
+from models.fillings import filled
 from models.inference import Engine
 from models.planner import Planner
-from models.fillings import filled
 from models.synthesis_parts import OTHER, parts
 from models.text import canonical
 from models.trajectory_file import Stored, load

@@ -1,9 +1,9 @@
 """The Latent Trajectory Transformer: a sequence as a path through a latent space.
 
-A bidirectional encoder lays a sequence out as a path z(t), t ∈ [0, 1], one point a token. A learned
-ODE, dz/dt = f(z, t), is the prior of such paths: what a path will be is settled by where it begins,
-z(0) ~ N(0, I). A causal decoder reads the path and the tokens before, the last few of them only,
-so that its context does not grow with the trajectory: what is far away it knows from z(t).
+A bidirectional encoder lays a sequence out as a path z(t), t ∈ [0, 1], one point a token. A
+learned ODE, dz/dt = f(z, t), is the prior of such paths: what a path will be is settled by where
+it begins, z(0) ~ N(0, I). A causal decoder reads the path and the last few tokens before, so that
+its context does not grow with the trajectory: what is far away it knows from z(t).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.decoder import Decoder
+from models.decoder import Decoder, waves
 from models.drift import TwoTimescaleDrift
 from models.encoder import Block
 from models.losses import epps_pulley
@@ -76,7 +76,7 @@ class PathEncoder(nn.Module):
     def __init__(self, a: TrajectoryArchitecture) -> None:
         super().__init__()
         self.symbols = nn.Embedding(a.vocabulary, a.width)
-        self.position = nn.Parameter(torch.randn(a.length, a.width) * 0.02)
+        self.position = nn.Parameter(waves(a.length, a.width))
         self.blocks = nn.ModuleList(
             Block(a.width, a.heads, a.inner, 0.0) for _ in range(a.encoder_blocks)
         )
@@ -156,7 +156,7 @@ class Trajectory(nn.Module):
         times = torch.tensor(self.times[: path.shape[1]], dtype=path.dtype)
         h = times[1:] - times[:-1]  # (L-1,)
         predicted = self.drift(path[:, :-1], times[:-1, None]) * h[:, None]
-        wrong = path[:, 1:] - path[:, :-1] - predicted
+        wrong: Tensor = path[:, 1:] - path[:, :-1] - predicted
         return wrong.square().sum(1).mean()
 
     def start(self, n: int, generator: torch.Generator | None = None) -> Tensor:
@@ -194,7 +194,7 @@ class Trajectory(nn.Module):
     def at(
         self, path: Tensor, t: Sequence[float], *, grid: Sequence[float] | None = None
     ) -> Tensor:
-        """A path at any times t: (S, …, D) at the times `grid` (without: of the tokens) → (T, …, D)."""
+        """A path at any times t: (S, …, D) at the times `grid`, or of the tokens → (T, …, D)."""
         return interpolate(grid or self.times, path, t)
 
     def sample(

@@ -2,9 +2,10 @@
 
 Density alone is no anomaly (a flow likes short, plain lines), and trouble alone is none either: a
 scanner's failed logins are errors all day long. What is worth a look is a line that its program
-hardly ever says *and* that reads like trouble: the two are weighed together, in nats. Three things
+hardly ever says *and* that reads like trouble: the two are weighed together, in nats. Four things
 are worth a look whatever else: a template that suddenly comes far more often than it did, a line
-that is declared another thing than it says, and what a person has called an anomaly.
+that is declared another thing than it says, one that its host never writes after those before it,
+and what a person has called an anomaly.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ REASONS = (
     "severity mismatch",
     "rate burst",
     "feedback",
+    "trajectory",
 )
 """What `reasons` may hold; the Arrow column's dictionary."""
-SURPRISE, NEW, SEVERITY, MISMATCH, BURST, FEEDBACK = range(len(REASONS))
+SURPRISE, NEW, SEVERITY, MISMATCH, BURST, FEEDBACK, TRAJECTORY = range(len(REASONS))
 
 WARM_LINES = 500
 """Until a stream has shown this many lines every template is new, and that says nothing."""
@@ -87,6 +89,7 @@ def judge(
     burst: Bools,
     verdict: npt.NDArray[np.int8],
     told: npt.NDArray[np.int8] | None = None,
+    trajectory: Bools | None = None,
 ) -> Verdict:
     """Flag the lines worth a look.
 
@@ -96,7 +99,7 @@ def judge(
     they equally frequent. declared: (N,) severity of the PRI, -1 without one. mismatch: (N,) of
     `pipeline.mismatch`. burst: (N,) of `pipeline.bursts`. verdict: (N,) what a person has called
     the template. told: (N,) the severity that a person has given it, -1 without one; None for
-    none at all.
+    none at all. trajectory: (N,) whether the order is a discovery (pipeline.hosts).
     """
     rare = before < RARE
     new = (position >= WARM_LINES) & rare
@@ -109,10 +112,12 @@ def judge(
     evidence = novelty + np.log(trouble / (1 - trouble))
     strange = surprising & (novelty >= SURPRISE_NATS)
     called = verdict == ANOMALY
+    astray = np.zeros(len(rare), np.bool_) if trajectory is None else trajectory
+    astray = astray & (position >= WARM_LINES)
     anomaly = new & ((evidence >= EVIDENCE) | strange)
-    anomaly |= (rare & alarm) | mismatch | burst | called
+    anomaly |= (rare & alarm) | mismatch | burst | called | astray
     anomaly &= verdict != NORMAL
-    reasons = [surprising, new, alarm | (trouble >= TROUBLE), mismatch, burst, called]
+    reasons = [surprising, new, alarm | (trouble >= TROUBLE), mismatch, burst, called, astray]
     return Verdict(anomaly, np.stack(reasons, axis=1) & anomaly[:, None])
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -16,8 +15,10 @@ from pipeline import __version__
 from pipeline.cli_feedback import feedback
 from pipeline.cli_rescore import rescore
 from pipeline.cli_snapshots import history, rollback
+from pipeline.cli_synthesis import sample_lines, train_trajectory
 from pipeline.cli_train import evaluate, model, train
 from pipeline.cli_trajectory import trajectory
+from pipeline.pipes import reader_may_leave
 
 if TYPE_CHECKING:
     from pipeline.config import Dtype
@@ -106,6 +107,12 @@ def cli() -> None:
     metavar="FILE",
     help="Take POST /feedback on the metrics port from whoever has this token.",
 )
+@click.option(
+    "--trajectories",
+    metavar="DIR",
+    help="Host dynamics of `trajectory fit`.  [trajectories in the state directory]",
+)
+@click.option("--no-trajectories", is_flag=True, help="Without them, though there are some.")
 @click.option("--model", metavar="DIR", help="A checkpoint; without it the one that ships.")
 @click.option("--dtype", metavar="auto|bf16|fp32", help="What the encoder computes in.  [auto]")
 @click.option("--threads", type=int, metavar="N", help="Threads of the model.  [1]")
@@ -116,6 +123,7 @@ def run(
     listen: tuple[str, ...],
     learn_from: tuple[str, ...],
     learn_exclude: tuple[str, ...],
+    no_trajectories: bool,
     **flags: Any,
 ) -> None:
     """Stream lines in, scored lines out.
@@ -129,6 +137,10 @@ def run(
     from pipeline.config import load_config
 
     lists = {"listen": listen, "learn_from": learn_from, "learn_exclude": learn_exclude}
+    if no_trajectories:
+        if flags["trajectories"] is not None:
+            raise click.UsageError("--trajectories and --no-trajectories: give one of them")
+        flags["trajectories"] = False
     given = {name: list(values) or None for name, values in lists.items()}
     options = load_config(config, {**given, **flags})
     from pipeline.run import run as run_stream
@@ -149,7 +161,7 @@ def parse(zone: str) -> None:
     """
     from pipeline.parse_lines import parse_lines
 
-    with _reader_may_leave():
+    with reader_may_leave():
         parse_lines(sys.stdin.buffer, sys.stdout.buffer, zone)
 
 
@@ -176,7 +188,7 @@ def score(model_dir: str | None, dtype: Dtype, threads: int, paths: int, zone: s
     """
     from pipeline.score_lines import score_lines
 
-    with _reader_may_leave():
+    with reader_may_leave():
         score_lines(
             sys.stdin.buffer,
             sys.stdout.buffer,
@@ -197,7 +209,7 @@ def sample() -> None:
       ltt-stream sample | ltt-stream --anomalies-only
     """
     log = Path(__file__).parent / "sample" / "sample.log"
-    with _reader_may_leave():
+    with reader_may_leave():
         sys.stdout.buffer.write(log.read_bytes())
         sys.stdout.buffer.flush()
 
@@ -208,18 +220,10 @@ cli.add_command(model)
 cli.add_command(feedback)
 cli.add_command(rescore)
 cli.add_command(trajectory)
+trajectory.add_command(sample_lines)
+trajectory.add_command(train_trajectory)
 model.add_command(history)
 model.add_command(rollback)
-
-
-@contextmanager
-def _reader_may_leave() -> Iterator[None]:
-    """`| head` is no error: end with 0, and keep Python from complaining at its end."""
-    try:
-        yield
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        raise SystemExit(DONE) from None
 
 
 def _leave(code: int) -> NoReturn:

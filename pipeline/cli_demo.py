@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 if TYPE_CHECKING:
-    from models.trajectory import Trajectory
     from models.training.characters import Step
+    from models.trajectory import Trajectory
 
 SHOWN = 4
 """Samples of a kind that are printed at a look."""
 JUDGED = 1000
 """Samples that the figures at the end are of."""
-STEPS = (1, 2, 4, 8, 16, 50)
 
 
 @click.command()
@@ -25,10 +25,24 @@ STEPS = (1, 2, 4, 8, 16, 50)
     help="Keep what was learned there, and pictures of it.",
 )
 @click.option("--steps", type=click.IntRange(1), help="Of the first stage; fewer learn less.")
+@click.option(
+    "--prior",
+    type=click.Choice(["trajectory", "summary"]),
+    default="trajectory",
+    show_default=True,
+    help="What the flow is over: whole paths, or the starts that the ODE goes on from.",
+)
 @click.option("--look-every", type=click.IntRange(1), default=400, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--threads", type=click.IntRange(1), default=2, show_default=True)
-def demo(out: Path | None, steps: int | None, look_every: int, seed: int, threads: int) -> None:
+def demo(
+    out: Path | None,
+    steps: int | None,
+    prior: Literal["trajectory", "summary"],
+    look_every: int,
+    seed: int,
+    threads: int,
+) -> None:
     """Learn the character task, minutes of two cores, and show samples on the way.
 
     A sequence is a prompt with a letter and 64 characters with a block of eight of that letter
@@ -43,17 +57,17 @@ def demo(out: Path | None, steps: int | None, look_every: int, seed: int, thread
 
     from models.training import characters as training
     from models.trajectory_file import save
-    from pipeline.demo_report import Watch, report
+    from pipeline.demo_report import STEPS, Watch, report
 
     torch.set_num_threads(threads)
-    plan = training.Plan(seed=seed)
+    plan = training.Plan(seed=seed, prior=prior)
     if steps is not None:
         share = steps / plan.path_steps
-        plan = training.Plan(
+        plan = replace(
+            plan,
             path_steps=steps,
             flow_steps=max(int(plan.flow_steps * share), 2),
             reflow_steps=max(int(plan.reflow_steps * share), 2),
-            seed=seed,
         )
     watch = Watch()
 
@@ -63,7 +77,7 @@ def demo(out: Path | None, steps: int | None, look_every: int, seed: int, thread
     trained = training.train(plan, tell=watch.saw, look=look, look_every=look_every)
     watch.close()
     click.echo(f"trained in {trained.seconds:.0f} s")
-    click.echo(report(trained, JUDGED, STEPS, seed))
+    click.echo(report(trained.model, trained.flow, JUDGED, STEPS, seed))
     if out is not None:
         from pipeline.demo_pictures import draw
 

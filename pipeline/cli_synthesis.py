@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.synthesis import SEVERITIES, Format, nearest, writable, written
+from pipeline.feedback import SEVERITIES
+from pipeline.pipes import reader_may_leave
+from pipeline.synthesis import Format, nearest, writable, written
 
 if TYPE_CHECKING:
     from models.training.synthesis import Step
@@ -21,7 +23,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 _SEED_BITS = 31
 
 
-@click.command()
+@click.command("sample")
 @click.option(
     "--severity",
     type=click.Choice(SEVERITIES),
@@ -59,7 +61,7 @@ _SEED_BITS = 31
 )
 @click.option("--model", "path", type=_FOLDER, help="What `train` made; else the one that ships.")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
-def sample(
+def sample_lines(
     severity: str | None,
     app: str | None,
     lines: int,
@@ -113,8 +115,9 @@ def sample(
     )
     named = (line if app is None else line._replace(app=app) for line in drawn)
     begin = start or datetime.now(UTC)
-    for line in written(named, form, host=host, start=begin, seed=seed):
-        click.echo(line)
+    with reader_may_leave():
+        for line in written(named, form, host=host, start=begin, seed=seed):
+            click.echo(line)
 
 
 @click.command("train")

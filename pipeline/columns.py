@@ -26,6 +26,8 @@ class Vocabulary:
         self._codes: dict[bytes | None, int] = {}
         self._words: list[str] = []
         self._dictionary: pa.Array = pa.array([], pa.string())
+        self.restarts = 0
+        """How often the codes were given anew."""
         self._restart()
         for value in values:
             self.code(value)
@@ -53,6 +55,15 @@ class Vocabulary:
             ]
         return np.array(found, np.int32)
 
+    @property
+    def size(self) -> int:
+        """How many values have a code."""
+        return len(self._words)
+
+    def word(self, code: int) -> str:
+        """The value of a code, as text."""
+        return self._words[code]
+
     def column(self, codes: npt.NDArray[np.int32]) -> pa.DictionaryArray:
         """The Arrow column of codes; -1 is null."""
         if len(self._dictionary) != len(self._words):
@@ -62,6 +73,7 @@ class Vocabulary:
         return pa.DictionaryArray.from_arrays(indices, self._dictionary, safe=False)
 
     def _restart(self) -> None:
+        self.restarts += 1
         self._codes = {None: -1}
         self._words = []
         self._dictionary = pa.array([], pa.string())
@@ -92,6 +104,16 @@ def strings(values: Sequence[bytes | None]) -> pa.Array:
 def instants(us: Sequence[int | None] | npt.NDArray[np.int64]) -> pa.Array:
     """UTC microseconds to timestamp[us, UTC]."""
     return pa.array(us, pa.int64()).view(pa.timestamp("us", "UTC"))
+
+
+def seconds(instants: pa.Array, otherwise_us: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """(N,) Unix time in seconds; of nulls that of the other array, (N,) microseconds."""
+    if instants.null_count == len(instants):
+        return otherwise_us / 1e6
+    us = np.asarray(pc.fill_null(instants.view(pa.int64()), 0))
+    if instants.null_count:
+        us = np.where(np.asarray(instants.is_valid()), us, otherwise_us)
+    return us / 1e6
 
 
 def spread(values: pa.Array, at: Sequence[int], length: int) -> pa.Array:

@@ -62,6 +62,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Older models kept beside the one in use, to go back to."""
     feedback_token_file: str | None = None
     """Holds the token that POST /feedback on the metrics port asks for; None: no such page."""
+    trajectories: str | bool | None = None
+    """Directory of fitted host dynamics; false: none; else what is in the state directory."""
     model: str | None = None
     """Directory of a checkpoint; None is the one that ships."""
     dtype: Dtype = "auto"

@@ -5,18 +5,22 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
-from torch import Tensor
 
 from models import characters
+from models.flow_matching import TrajectoryFlow
 from models.redflags import RedFlags, identical
-from models.training.characters import Step, Trained
+from models.solvers import Method
+from models.training.characters import Step
 from models.trajectory import Trajectory
 
+STEPS = (1, 2, 4, 8, 16, 50)
+"""Evaluations that both priors are judged at."""
 GROUPS, OF_GROUP = 40, 25
 """Starts that are shared, and samples of each."""
 Result = TypeVar("Result")
@@ -77,9 +81,27 @@ def decoded(model: Trajectory, z0: Tensor, generator: torch.Generator) -> list[s
 
 
 @torch.no_grad()
-def report(trained: Trained, n: int, steps: Sequence[int], seed: int) -> str:
+def flowed(
+    model: Trajectory,
+    flow: TrajectoryFlow,
+    noise: Tensor,
+    *,
+    method: Method = "euler",
+    steps: int = 4,
+) -> tuple[Tensor, int]:
+    """Paths (n, L, D) of the flow prior; of one over summaries the ODE goes on from there."""
+    paths, evaluations = flow.sample(noise, method=method, steps=steps)
+    if flow.length > 1:
+        return paths, evaluations
+    solution = model.prior_path(paths[:, 0])
+    return solution.path, evaluations + solution.evaluations
+
+
+@torch.no_grad()
+def report(
+    model: Trajectory, flow: TrajectoryFlow, n: int, steps: Sequence[int], seed: int
+) -> str:
     """The figures of n samples: the ODE prior's, shared against random starts, the flow's."""
-    model, flow = trained.model, trained.flow
     generator = torch.Generator().manual_seed(seed + 1)
     ode = characters.summary(decoded(model, model.start(n, generator), generator))
     starts = model.start(GROUPS, generator).repeat_interleave(OF_GROUP, 0)
@@ -96,21 +118,25 @@ def report(trained: Trained, n: int, steps: Sequence[int], seed: int) -> str:
         "| prior | evaluations | valid | letters | positions | distance to dopri5 | ms a 1,000 |",
         "|---|---|---|---|---|---|---|",
     ]
-    lines += _rows(trained, n, steps, generator, flow.noise(n, generator))
+    lines += _rows(model, flow, n, steps, generator, flow.noise(n, generator))
     return "\n".join(lines)
 
 
 def _rows(
-    trained: Trained, n: int, steps: Sequence[int], generator: torch.Generator, noise: Tensor
+    model: Trajectory,
+    flow: TrajectoryFlow,
+    n: int,
+    steps: Sequence[int],
+    generator: torch.Generator,
+    noise: Tensor,
 ) -> list[str]:
     """Both priors at so many evaluations, beside dopri5 from the same starts."""
-    model, flow = trained.model, trained.flow
     z0 = model.start(n, generator)
     reference_ode = model.prior_path(z0, method="dopri5")
-    reference_flow, asked = flow.sample(noise, method="dopri5")
+    reference_flow, asked = flowed(model, flow, noise, method="dopri5")
     rows = []
     for count in steps:
-        took_s, (path, evaluations) = _timed(lambda count=count: model.prior_path(z0, steps=count))
+        took_s, (path, evaluations) = _timed(partial(model.prior_path, z0, steps=count))
         far = _distance(path, reference_ode.path)
         rows.append(_row("ODE", str(evaluations), model, path, far, took_s / n, generator))
     rows.append(
@@ -118,7 +144,7 @@ def _rows(
              generator)
     )  # fmt: skip
     for count in steps:
-        took_s, (path, evaluations) = _timed(lambda count=count: flow.sample(noise, steps=count))
+        took_s, (path, evaluations) = _timed(partial(flowed, model, flow, noise, steps=count))
         far = _distance(path, reference_flow)
         rows.append(_row("flow", str(evaluations), model, path, far, took_s / n, generator))
     rows.append(_row("flow dopri5", str(asked), model, reference_flow, 0.0, None, generator))

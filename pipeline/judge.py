@@ -41,6 +41,7 @@ class Judge:
         # does never lowers the levels that another's lines are tested at.
         self._discoveries = Discoveries()
         self._mismatch = Mismatch()
+        self._astray = Discoveries()
 
     def observe(
         self,
@@ -57,13 +58,14 @@ class Judge:
         observed: Observed,
         predicted: Prediction,
         declared: npt.NDArray[np.int16],
+        trajectory_p: npt.NDArray[np.float32] | None = None,
     ) -> Judged:
         """Judge N lines that `surprise` has just observed.
 
         sources, trusts: where they come from, and whose severities are believed; as for
         `pipeline.mismatch`. at: (N,) rows of the table. scored: (N,), False where the line is to
-        be passed over. position: lines that the stream scored before. Others as for
-        `pipeline.anomaly.judge`.
+        be passed over. position: lines that the stream scored before. trajectory_p: (N,) of
+        `pipeline.hosts`, None without host dynamics. Others as for `pipeline.anomaly.judge`.
         """
         n = len(at)
         every = bool(scored.all())
@@ -80,6 +82,10 @@ class Judge:
             new=before == 0,
         )
         worth = (before < anomaly.RARE) | mismatch | observed.burst
+        astray = np.zeros(n, np.bool_)
+        if trajectory_p is not None:
+            astray[lines] = self._astray.observe(trajectory_p[lines])
+            worth |= astray
         verdicts = table.verdict[: table.size].any()
         verdict = table.verdict[at] if verdicts else np.zeros(n, np.int8)
         worth |= verdict == anomaly.ANOMALY
@@ -96,6 +102,7 @@ class Judge:
             burst=observed.burst[few],
             verdict=verdict[few],
             told=told[few],
+            trajectory=astray[few],
         )
         shown = surprise.show(
             few[found.anomaly],
@@ -114,12 +121,21 @@ class Judge:
 
     def kept(self) -> dict[str, npt.NDArray[Any]]:
         """All of it, to be saved."""
-        return {"discoveries": np.array(self._discoveries.extra), **self._mismatch.kept()}
+        return {
+            "discoveries": np.array(self._discoveries.extra),
+            "astray": np.array(self._astray.extra),
+            **self._mismatch.kept(),
+        }
 
     def restore(self, kept: Mapping[str, npt.NDArray[Any]]) -> None:
         """Go on from what `kept` gave; raises ValueError or KeyError where that is not whole."""
         extra = kept["discoveries"].astype(np.float64).tolist()
         if len(extra) != len(self._discoveries.extra):
             raise ValueError(f"discoveries of {len(extra)}")
+        astray = self._astray.extra
+        if "astray" in kept:  # an older state has none
+            astray = kept["astray"].astype(np.float64).tolist()
+        if len(astray) != len(self._astray.extra):
+            raise ValueError(f"discoveries of {len(astray)}")
         self._mismatch.restore(kept)
-        self._discoveries.extra = extra
+        self._discoveries.extra, self._astray.extra = extra, astray

@@ -124,6 +124,9 @@ class StreamLearning:
         found = self._processor.assessment
         if found is None or not frames:
             return
+        trajectories = self._processor.trajectories
+        if trajectories is not None and self.tutor is not None:
+            trajectories.learn(~found.anomaly)
         table = self._scorer.table
         at_s = frames[-1].received_us / 1e6
         labelled = found.scored & (found.declared >= 0)

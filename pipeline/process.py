@@ -19,6 +19,8 @@ from parsers.syslog import Parser
 from pipeline import anomaly, columns
 from pipeline.columns import Vocabulary
 from pipeline.frames import Frames, Senders
+from pipeline.host_table import HostLines
+from pipeline.hosts import HostTrajectories
 from pipeline.judge import Judge
 from pipeline.packets import packet_column
 from pipeline.predict import Prediction, Sources, predict
@@ -69,6 +71,8 @@ class Assessment(NamedTuple):
     """(N,) lines of an anomaly's template since its last alert, 0 where there is no anomaly."""
     sources: Sources
     """Where the lines come from, one after the other."""
+    trajectory: npt.NDArray[np.float32] | None
+    """(N,) trajectory surprise, nats; None without host dynamics."""
 
 
 class Processor:
@@ -85,6 +89,8 @@ class Processor:
         self.assessment: Assessment | None = None
         """Of the batch processed last; None before the first one, and without a scorer."""
         self.judge = Judge()
+        self.trajectories: HostTrajectories | None = None
+        """Where hosts are heading; None without fitted dynamics."""
         self._parser = parser or Parser()
         self._senders = Senders()
         self._sources = Vocabulary()
@@ -130,12 +136,14 @@ class Processor:
         received = np.array([f.received_us for f in frames], np.int64)
         priority = np.array(priorities, np.int16)
         has_pri = priority >= 0
+        received = np.repeat(received, lengths)
+        hostname = self._hostnames.codes(hostnames)
         column = {
-            "received_at": columns.instants(np.repeat(received, lengths)),
+            "received_at": columns.instants(received),
             "timestamp": columns.instants(timestamps),
             "source": self._sources.column(np.repeat(sources, lengths)),
             "peer": self._peers.column(self._peer_codes(frames)),
-            "hostname": self._hostnames.column(self._hostnames.codes(hostnames)),
+            "hostname": self._hostnames.column(hostname),
             "app_name": self._apps.column(self._apps.codes(apps)),
             "procid": columns.strings(procids),
             "msgid": columns.strings(msgids),
@@ -150,12 +158,18 @@ class Processor:
             column |= self._unscored_columns(n)
             self.stats = NO_LINES._replace(shed=n)
         else:
+            senders = self._senders.runs(frames)
+            hosts = None
+            if self.trajectories is not None:
+                written = columns.seconds(column["timestamp"], received)
+                hosts = HostLines(senders, hostname, self._hostnames, written, received / 1e6)
             assessment = self.assess(
-                self._senders.runs(frames),
+                senders,
                 apps,
                 messages,
                 priority,
-                received_us=np.repeat(received, lengths),
+                received_us=received,
+                hosts=hosts,
                 overloaded=overloaded,
             )
             rows = assessment.rows
@@ -175,12 +189,14 @@ class Processor:
         priority: npt.NDArray[np.int16],
         *,
         received_us: npt.NDArray[np.int64] | None = None,
+        hosts: HostLines | None = None,
         overloaded: Callable[[], bool] = never,
     ) -> Assessment:
         """Score and judge lines whose headers are off; counts them as seen.
 
         sources: where they come from, one after the other. priority: (N,) the PRI, -1 without
-        one. received_us: (N,) Unix time, without which no time passes. Needs a scorer.
+        one. received_us: (N,) Unix time, without which no time passes. hosts: without it no host's
+        state moves. Needs a scorer.
         """
         scorer = self.scorer
         if scorer is None:
@@ -202,6 +218,15 @@ class Processor:
             table.app[rows[scored]], np.where(packet, 2, before)[scored]
         )
         novelty[packet] = 0.0
+        headed = None
+        if self.trajectories is not None and hosts is not None:
+            headed = self.trajectories.observe(
+                hosts,
+                rows,
+                table,
+                np.where(declared < 0, predicted.severity, declared),
+                scorer_version=scorer.model_version,
+            )
         judged = self.judge.observe(
             table,
             scorer.surprise,
@@ -215,6 +240,7 @@ class Processor:
             observed=observed,
             predicted=predicted,
             declared=declared,
+            trajectory_p=None if headed is None else headed.p_value,
         )
         flagged = np.flatnonzero(judged.anomaly)
         known = rows[scored]
@@ -250,6 +276,7 @@ class Processor:
             scored & (before == 0),
             judged.counts,
             sources,
+            None if headed is None else headed.nats,
         )
         return self.assessment
 
@@ -266,6 +293,9 @@ class Processor:
             "prior": self._priors.column(np.where(scored, predicted.prior, -1).astype(np.int32)),
             "surprise": columns.masked(assessment.surprise, scored),
             "p_value": columns.masked(assessment.p_value, scored),
+            "trajectory_surprise": pa.nulls(len(scored), pa.float32())
+            if assessment.trajectory is None
+            else columns.masked(assessment.trajectory, scored),
             "anomaly": pa.array(assessment.anomaly),
             "reasons": columns.word_lists(assessment.fired, self._reasons),
             "alert_count": columns.masked(assessment.alert_count, assessment.anomaly),
@@ -282,6 +312,7 @@ class Processor:
             "prior",
             "surprise",
             "p_value",
+            "trajectory_surprise",
             "alert_count",
         )
         return {name: pa.nulls(n, self.schema.field(name).type) for name in nulls} | {

@@ -29,6 +29,7 @@ from pipeline.batcher import FrameQueue
 from pipeline.config import Config, ConfigError, zone_named
 from pipeline.frames import Frames
 from pipeline.health import Health
+from pipeline.host_opening import open_trajectories
 from pipeline.learning import StreamLearning
 from pipeline.metrics import Metrics
 from pipeline.process import Processor
@@ -115,6 +116,7 @@ class Stream:
         base = Path(config.model) if config.model else shipped_model()
         scorer = self._scorer(base)
         self.processor = Processor(scorer, Parser(zone_named(config.zone)))
+        self.processor.trajectories = open_trajectories(config, scorer, _say)
         kept = self._load_state()
         self.learning = StreamLearning(config, base, self.processor, self.metrics, _say)
         self.learning.policy.check_sources([receiver.source for receiver in self.receivers])

@@ -53,6 +53,8 @@ def schema(latent_dim: int = 32) -> pa.Schema:
     PRIs say), "estimated" (from the texts of its lines without a PRI) or "emission" (as on most
     machines); `surprise` in nats, -log p under the flow; `p_value` in 0 to 1, the share of past
     lines at least as surprising. All six are null where `scored` is false (the model was shed).
+    `trajectory_surprise` in nats is what the order of the host's lines adds, null where no host
+    dynamics are in use (models.host_dynamics).
     `anomaly` says that the line was flagged, `reasons` why (empty when it was not), `alert_count`
     how many lines of its template its source sent since the last one that was flagged (1 for the
     first one, null where not flagged), and `model_version` which snapshot scored it ("" where
@@ -84,6 +86,7 @@ def schema(latent_dim: int = 32) -> pa.Schema:
             pa.field("prior", LABEL),
             pa.field("surprise", pa.float32()),
             pa.field("p_value", pa.float32()),
+            pa.field("trajectory_surprise", pa.float32()),
             pa.field("anomaly", pa.bool_(), nullable=False),
             pa.field("reasons", pa.list_(LABEL), nullable=False),
             pa.field("alert_count", pa.uint32()),

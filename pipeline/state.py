@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from pipeline.hosts import HostTrajectories
 from pipeline.judge import Judge
 from pipeline.priors import PriorTracker
 from pipeline.surprise import Surprise
@@ -70,6 +71,7 @@ def save_state(
         **scorer.priors.kept(),
         **scorer.surprise.kept(),
         **processor.judge.kept(),
+        **({} if processor.trajectories is None else processor.trajectories.kept()),
         **(more or {}),
     }
     with fresh.open("wb") as file:
@@ -121,6 +123,10 @@ def load_state(directory: Path, processor: Processor) -> dict[str, Any]:
         judge = Judge()
         if "discoveries" in found:
             judge.restore(found)
+        trajectories = processor.trajectories
+        if trajectories is not None:
+            trajectories = HostTrajectories(trajectories.model)
+            trajectories.restore(found)
     except StateError:
         raise
     except Exception as error:  # numpy and zipfile raise nearly anything for damaged bytes
@@ -130,5 +136,6 @@ def load_state(directory: Path, processor: Processor) -> dict[str, Any]:
     scorer.surprise = surprise
     scorer.priors = priors
     processor.judge = judge
+    processor.trajectories = trajectories
     processor.scored_lines = scored_lines
     return found

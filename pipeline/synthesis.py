@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from models.synthesis import Line
 
 Format = Literal["text", "syslog", "jsonl"]
-SEVERITIES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 _FACILITIES = {
     Facility.KERN: ("kernel", "xen"),
     Facility.MAIL: ("postfix", "exim", "sendmail", "smtpd", "cyrus", "rspamd", "opendkim"),

@@ -10,8 +10,8 @@ from random import Random
 import pytest
 import torch
 
-from models.pieces import ALWAYS, Pieces, learn
 from models.fillings import SLOTS, filled, slot_for
+from models.pieces import ALWAYS, Pieces, learn
 from models.synthesis import Line, Settings, Synthesiser
 from models.synthesis_parts import END, OTHER, KnownRuns, Vocabulary, runs_of
 from models.text import canonical

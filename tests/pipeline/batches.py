@@ -137,6 +137,7 @@ class Batches:
                 np.array([pick() * 90 - 30 for _ in number], np.float32), mask=~scored
             ),
             "p_value": pa.array(np.array([pick() for _ in number], np.float32), mask=~scored),
+            "trajectory_surprise": pa.nulls(rows, pa.float32()),
             "anomaly": pa.array(flagged),
             "reasons": pa.ListArray.from_arrays(
                 pa.array(

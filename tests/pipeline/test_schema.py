@@ -29,6 +29,7 @@ CONTRACT = (
     ("prior", LABEL, True),
     ("surprise", "float", True),
     ("p_value", "float", True),
+    ("trajectory_surprise", "float", True),
     ("anomaly", "bool", False),
     ("reasons", f"list<item: {LABEL}>", False),
     ("alert_count", "uint32", True),

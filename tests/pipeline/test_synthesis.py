@@ -13,7 +13,8 @@ from click.testing import CliRunner
 
 from parsers.syslog import parse
 from pipeline import cli
-from pipeline.synthesis import SEVERITIES, nearest, writable
+from pipeline.feedback import SEVERITIES
+from pipeline.synthesis import nearest, writable
 
 RECEIVED = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -37,7 +38,9 @@ def sample(*arguments: str) -> list[str]:
 
 def test_syslog_lines_are_read_back_as_they_were_asked_for() -> None:
     options = ("--severity", "err", "--app", "sshd", "-n", "6", "--seed", "4", "--candidates", "2")
-    lines = sample(*options, "--format", "syslog", "--host", "db-7", "--start", "2026-11-20T09:00:00")
+    lines = sample(
+        *options, "--format", "syslog", "--host", "db-7", "--start", "2026-11-20T09:00:00"
+    )
     assert len(lines) == 6
     read = [parse(line.encode(), received=RECEIVED) for line in lines]
     for line, message in zip(lines, read, strict=True):
