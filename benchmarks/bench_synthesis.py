@@ -12,6 +12,7 @@ corpus, and real lines of the dev split are held to the same.
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +28,7 @@ from models.text import canonical
 from models.training.corpus import NAMES, Rows, read_corpus
 
 SEED = 1
+_WORD = re.compile(r"[A-Za-z]{4,}")
 WAYS = {
     "unplanned": Settings(candidates=1, planned=False),
     "first": Settings(candidates=1),
@@ -41,18 +43,35 @@ class Figures(NamedTuple):
     judged: float
     distinct: float
     copied: float
+    strange: float
+    """With a word of more than three letters that the training corpus has nowhere."""
 
 
-def measure(lines: list[Line], judge: Engine, runs: set[int]) -> Figures:
+class Known(NamedTuple):
+    """Of the training corpus, masked."""
+
+    runs: set[int]
+    words: set[str]
+
+    @classmethod
+    def of(cls, lines: list[str]) -> Known:
+        texts = [canonical(line) for line in lines]
+        runs = {hash(run) for text in texts for run in runs_of(text)}
+        return cls(runs, {word for text in texts for word in _WORD.findall(text)})
+
+    def shares(self, texts: list[str]) -> tuple[float, float]:
+        """Of texts that are copied, and that are strange."""
+        copied = sum(any(hash(run) in self.runs for run in runs_of(text)) for text in texts)
+        strange = sum(not self.words.issuperset(_WORD.findall(text)) for text in texts)
+        return copied / len(texts), strange / len(texts)
+
+
+def measure(lines: list[Line], judge: Engine, known: Known) -> Figures:
     read = chances(judge, lines).argmax(1).numpy()
     texts = [canonical(line.message) for line in lines]
     said = {(line.app, text) for line, text in zip(lines, texts, strict=True)}
     right = read == np.array([line.severity for line in lines])
-    return Figures(float(right.mean()), len(said) / len(lines), copied(texts, runs))
-
-
-def copied(texts: list[str], runs: set[int]) -> float:
-    return sum(any(hash(run) in runs for run in runs_of(text)) for text in texts) / len(texts)
+    return Figures(float(right.mean()), len(said) / len(lines), *known.shares(texts))
 
 
 def real(dev: Rows, severity: int | None, n: int) -> list[Line]:
@@ -71,14 +90,13 @@ def real(dev: Rows, severity: int | None, n: int) -> list[Line]:
 def main(data: Path, model: Path | None, lines: int, shown: int, as_json: bool) -> None:
     """Print tables, or JSON."""
     judge = Engine.load(pretrained_path())
-    train = read_corpus(data / "severity_train.parquet").texts
-    runs = {hash(run) for text in train for run in runs_of(canonical(text))}
+    known = Known.of(read_corpus(data / "severity_train.parquet").texts)
     dev = read_corpus(data / "severity_dev.parquet")
     every = real(dev, None, lines * len(NAMES))
     result: dict[str, dict[str, Figures]] = {
-        "dev": {name: measure(real(dev, s, lines), judge, runs) for s, name in enumerate(NAMES)}
+        "dev": {name: measure(real(dev, s, lines), judge, known) for s, name in enumerate(NAMES)}
     }
-    result["dev"]["all"] = measure(every, judge, runs)
+    result["dev"]["all"] = measure(every, judge, known)
     seconds: dict[str, float] = {}
     for way, settings in WAYS.items():
         writer = Synthesiser.load(model, judge=judge if way.startswith("chosen") else None)
@@ -87,9 +105,9 @@ def main(data: Path, model: Path | None, lines: int, shown: int, as_json: bool) 
             list(writer.draw([s] * lines, seed=SEED + s, settings=settings)) for s in range(8)
         ]
         seconds[way] = time.perf_counter() - began_s
-        figures = [measure(of_one, judge, runs) for of_one in drawn]
+        figures = [measure(of_one, judge, known) for of_one in drawn]
         result[way] = dict(zip(NAMES, figures, strict=True))
-        result[way]["all"] = measure([x for of_one in drawn for x in of_one], judge, runs)
+        result[way]["all"] = measure([x for of_one in drawn for x in of_one], judge, known)
         if way == "chosen":
             for of_one in drawn:
                 for line in of_one[:shown]:

@@ -103,12 +103,14 @@ class Decoder(nn.Module):
         path: Tensor,
         *,
         temperature: float = 1.0,
+        least: float = 0.0,
         prefix: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Tokens (B, L) along paths (B, L, D); temperature 0 takes the likeliest.
 
-        prefix: (B, P) tokens that the sequences begin with, instead of drawn ones.
+        least: tokens less likely than this share of the likeliest are not drawn (min-p; Nguyen et
+        al. 2024). prefix: (B, P) tokens that the sequences begin with, instead of drawn ones.
         """
         lines, length, _ = path.shape
         token = torch.full((lines,), self.vocabulary)
@@ -132,6 +134,7 @@ class Decoder(nn.Module):
                 token = logits.argmax(-1)
             else:
                 shares = (logits / temperature).softmax(-1)
+                shares = shares * (shares >= least * shares.amax(-1, keepdim=True))
                 token = torch.multinomial(shares, 1, generator=generator).squeeze(1)
             drawn.append(token)
         return torch.stack(drawn, dim=1)

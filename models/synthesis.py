@@ -60,6 +60,8 @@ class Settings(NamedTuple):
     """How lines are drawn."""
 
     temperature: float = 0.7
+    least: float = 0.1
+    """Pieces less likely than this share of the likeliest are not written."""
     candidates: int = 8
     """Decoded of each path; the first that will do is kept, or what Raccoon likes best."""
     refuse_copies: bool = True
@@ -145,7 +147,7 @@ class Synthesiser:
         k = settings.candidates
         paths = torch.stack([self._path(s, token, generator, settings) for s in wanted])
         paths = paths.repeat_interleave(k, dim=0)  # (n·k, L, D)
-        tokens = self._decode(paths, token, generator, settings.temperature).tolist()
+        tokens = self._decode(paths, token, generator, settings).tolist()
         found: list[list[_Candidate]] = []
         for at, severity in enumerate(wanted):
             found.append([])
@@ -209,7 +211,7 @@ class Synthesiser:
         return logits[:, 0]
 
     def _decode(
-        self, paths: Tensor, token: int | None, generator: torch.Generator, temperature: float
+        self, paths: Tensor, token: int | None, generator: torch.Generator, settings: Settings
     ) -> Tensor:
         if token is None:
             # A line of no program in particular says nothing to whoever reads it.
@@ -218,7 +220,11 @@ class Synthesiser:
         else:
             first = torch.full((len(paths), 1), token)
         return self._model.sample(
-            paths, temperature=temperature, prefix=first, generator=generator
+            paths,
+            temperature=settings.temperature,
+            least=settings.least,
+            prefix=first,
+            generator=generator,
         )
 
 
