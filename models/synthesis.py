@@ -25,6 +25,8 @@ from models.text import canonical
 from models.trajectory_file import Stored, load
 
 NAME = "trajectory"
+_NO_APP = "app"
+"""Who says it where the model knows no program's name."""
 STEPS = 8
 """Of the ODE, as in training."""
 _BUDGET, _GENERATIONS, _ELITE = 64, 4, 0.25
@@ -108,7 +110,8 @@ class Synthesiser:
     ) -> Iterator[Line]:
         """A line for each of the severities, of one program or of any; seeded.
 
-        A program without a token of its own is written as no program in particular.
+        A program without a token of its own is written as no program in particular. A line is
+        left out where a model that has hardly been taught makes no line of it at all.
         """
         generator, random = torch.Generator().manual_seed(seed), Random(seed)
         written: set[tuple[str, str]] = set()
@@ -154,7 +157,7 @@ class Synthesiser:
             for row in tokens[at * k : (at + 1) * k]:
                 read = self.vocabulary.decode(row)
                 if read is not None and _WORD.search(_SLOT.sub("", read[1])):
-                    line = Line(severity, app or read[0], filled(read[1], random))
+                    line = Line(severity, app or read[0] or _NO_APP, filled(read[1], random))
                     found[-1].append(_Candidate(line, (line.app, read[1])))
         return self._read(found)
 
@@ -213,6 +216,8 @@ class Synthesiser:
     def _decode(
         self, paths: Tensor, token: int | None, generator: torch.Generator, settings: Settings
     ) -> Tensor:
+        if token is None and not self.vocabulary.apps:
+            token = OTHER
         if token is None:
             # A line of no program in particular says nothing to whoever reads it.
             known = self._first(paths)[:, OTHER + 1 : self.vocabulary.first_piece].softmax(-1)

@@ -116,8 +116,12 @@ def sample_lines(
     named = (line if app is None else line._replace(app=app) for line in drawn)
     begin = start or datetime.now(UTC)
     with reader_may_leave():
+        count = 0
         for line in written(named, form, host=host, start=begin, seed=seed):
             click.echo(line)
+            count += 1
+    if count < lines:
+        click.echo(f"ltt-stream: {lines - count} of {lines} came to nothing", err=True)
 
 
 @click.command("train")

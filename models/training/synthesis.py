@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from models.errors import CorpusError
 from models.inference import Engine
 from models.losses import epps_pulley
 from models.pieces import learn
@@ -137,6 +138,8 @@ def _draw(
     """Batches: rows (B,) and their tokens (B, L'), all of about one length, END behind them."""
     lengths = np.array([len(line) for line in lines])
     share = torch.from_numpy(np.where((lengths < plan.length) & (lengths > 1), weights, 0.0))
+    if not share.any():
+        raise CorpusError(f"no statement is of at most {plan.length - 1} pieces")
     at_once = 32 * plan.batch
     while True:
         rows = torch.multinomial(share, at_once, replacement=True, generator=generator)

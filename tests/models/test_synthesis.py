@@ -16,6 +16,7 @@ from models.synthesis import Line, Settings, Synthesiser
 from models.synthesis_parts import END, OTHER, KnownRuns, Vocabulary, runs_of
 from models.text import canonical
 from models.training.statements import slotted
+from models.trajectory import Trajectory, TrajectoryArchitecture
 
 DOCUMENTATION = [
     ip_network(net)
@@ -145,6 +146,19 @@ def test_planning_leads_to_the_severity(writer: Synthesiser) -> None:
         return float(writer._head(paths)[:, 4].exp().mean())
 
     assert chance(True) > 2 * chance(False)
+
+
+def test_a_decoder_begins_as_it_is_told_and_leaves_out_what_is_unlikely() -> None:
+    torch.manual_seed(0)
+    model = Trajectory(TrajectoryArchitecture(11, 6, latent=4, width=16, heads=2, inner=24))
+    paths = torch.randn(5, 6, 4)
+    prefix = torch.tensor([[7, 3]]).expand(5, 2)
+    generator = torch.Generator().manual_seed(1)
+    drawn = model.sample(paths, prefix=prefix, generator=generator)
+    assert torch.equal(drawn[:, :2], prefix)
+    surest = model.sample(paths, temperature=0, prefix=prefix)
+    assert torch.equal(model.sample(paths, least=1.0, prefix=prefix), surest)
+    assert not torch.equal(drawn, surest)
 
 
 def _copied(writer: Synthesiser, line: Line) -> bool:

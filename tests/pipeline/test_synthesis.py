@@ -141,6 +141,8 @@ def test_train_writes_what_sample_reads_and_the_same_twice(tmp_path: Path) -> No
         assert done.exit_code == 0, done.output
     weights = [(tmp_path / out / "model.safetensors").read_bytes() for out in ("one", "two")]
     assert weights[0] == weights[1]
+    lines = sample("-n", "3", "--model", str(tmp_path / "one"), "--seed", "1", "--severity", "err")
+    assert all(line.startswith("app: ") for line in lines), "the corpus names no programs"
 
 
 def test_train_refuses_what_is_no_corpus(
