@@ -103,9 +103,15 @@ class Decoder(nn.Module):
         path: Tensor,
         *,
         temperature: float = 1.0,
+        least: float = 0.0,
+        prefix: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Tokens (B, L) along paths (B, L, D); temperature 0 takes the likeliest."""
+        """Tokens (B, L) along paths (B, L, D); temperature 0 takes the likeliest.
+
+        least: tokens less likely than this share of the likeliest are not drawn (min-p; Nguyen et
+        al. 2024). prefix: (B, P) tokens that the sequences begin with, instead of drawn ones.
+        """
         lines, length, _ = path.shape
         token = torch.full((lines,), self.vocabulary)
         caches: list[Cache | None] = [None] * len(self.blocks)
@@ -122,10 +128,13 @@ class Decoder(nn.Module):
                 assert isinstance(block, CausalBlock)
                 x, caches[n] = block.step(x, caches[n], keep)
             logits = self.to_symbols(self.norm(x[:, 0]))  # (B, V)
-            if temperature == 0:
+            if prefix is not None and i < prefix.shape[1]:
+                token = prefix[:, i]
+            elif temperature == 0:
                 token = logits.argmax(-1)
             else:
                 shares = (logits / temperature).softmax(-1)
+                shares = shares * (shares >= least * shares.amax(-1, keepdim=True))
                 token = torch.multinomial(shares, 1, generator=generator).squeeze(1)
             drawn.append(token)
         return torch.stack(drawn, dim=1)

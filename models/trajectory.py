@@ -202,7 +202,11 @@ class Trajectory(nn.Module):
         path: Tensor,
         *,
         temperature: float = 1.0,
+        least: float = 0.0,
+        prefix: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Tokens (n, L) decoded along paths (n, L, D), token by token."""
-        return self.decoder.sample(path, temperature=temperature, generator=generator)
+        """Tokens (n, L) decoded along paths (n, L, D), token by token; see `Decoder.sample`."""
+        return self.decoder.sample(
+            path, temperature=temperature, least=least, prefix=prefix, generator=generator
+        )
