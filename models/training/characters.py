@@ -79,8 +79,8 @@ def train(
     generator = torch.Generator().manual_seed(plan.seed)
     model = Trajectory(TrajectoryArchitecture(len(characters.SYMBOLS), characters.LENGTH))
     summary = plan.prior == "summary"
-    length, hidden = (1, 128) if summary else (characters.LENGTH, 384)
-    flow = TrajectoryFlow(length, model.architecture.latent, hidden)
+    length = 1 if summary else characters.LENGTH
+    flow = TrajectoryFlow(length, model.architecture.latent)
     _learn_paths(model, flow if summary else None, plan, generator, tell, look, look_every)
     model.eval()
     if not summary:
