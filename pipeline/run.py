@@ -27,6 +27,7 @@ from pipeline import __version__, systemd
 from pipeline.accounting import Accounting
 from pipeline.batcher import FrameQueue
 from pipeline.config import Config, ConfigError, zone_named
+from pipeline.flood import Flood
 from pipeline.frames import Frames
 from pipeline.health import Health
 from pipeline.learning import StreamLearning
@@ -77,6 +78,7 @@ class Stream:
         self.metrics = Metrics()
         self.health = Health()
         self.queue = FrameQueue(config.queue_lines)
+        self.flood = Flood(self.queue)
         self.books = Accounting(self.metrics, self.queue)
         self.receivers: list[Receiver] = []
         self.sinks: list[Sink] = []
@@ -125,8 +127,6 @@ class Stream:
         self.health.set_ready("model")
         self.learning.start()
         self._greet(scorer)
-        # Arrow's own allocator keeps what a flood once needed; the system's gives it back.
-        pa.set_memory_pool(pa.system_memory_pool())
         # The model's objects live as long as we do: no collection needs to look at them.
         gc.freeze()
         gc.set_threshold(100_000, 20, 100)
@@ -141,7 +141,7 @@ class Stream:
             if all(receiver.finished for receiver in self.receivers):
                 self.queue.close()
             frames = self.queue.take(
-                self.config.batch_lines,
+                self.flood.batch_lines(self.config.batch_lines),
                 self.config.batch_delay_s,
                 idle_s=BUSY_S if self.learning.busy else IDLE_S,
             )
@@ -292,6 +292,7 @@ class Stream:
                 sink.rotate()
         self._rotate = False
         self.learning.tick()
+        self.flood.tick(time.monotonic())
         if time.monotonic() >= self._save_due_s:
             self._save_state()
         self.books.update(self.receivers, ready=not self.health.not_ready())
