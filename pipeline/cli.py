@@ -144,6 +144,9 @@ def run(
         flags["trajectories"] = False
     given = {name: list(values) or None for name, values in lists.items()}
     options = load_config(config, {**given, **flags})
+    # Arrow's own allocator keeps what a flood once needed; the system's gives it back. Arrow asks
+    # when it is loaded: what is set afterwards holds for a part of it only, not for compression.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     from pipeline.run import run as run_stream
 
     _leave(run_stream(options))
