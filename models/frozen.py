@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.encoder import Block, Groups, Product, rehash
-from models.flows import AffineCoupling, Flow
+from models.flows import AffineCoupling, Coupling, Flow, SplineCoupling
 from models.linear import LinearExpert, Words
 from models.raccoon import LatentSDE, Raccoon, Scored
 
@@ -167,7 +167,7 @@ class _Density:
     """models.flows.Flow.log_prob; the halves stay apart."""
 
     def __init__(self, flow: Flow) -> None:
-        self._couplings = [_Coupling(coupling) for coupling in flow.couplings]
+        self._couplings = [_coupling(coupling) for coupling in flow.couplings]
         self._constant = 0.5 * flow.dim * math.log(2 * math.pi)
 
     def __call__(self, z: Tensor) -> Tensor:  # (B, D) → (B,)
@@ -184,27 +184,54 @@ class _Density:
         return found
 
 
-class _Coupling:
-    """models.flows.AffineCoupling."""
+class _Numbers:
+    """The network of a models.flows.Coupling; the first half of what it says times `shrink`."""
 
-    def __init__(self, coupling: nn.Module) -> None:
-        assert isinstance(coupling, AffineCoupling)
-        self.swap, self._bound = coupling.swap, coupling.bound
+    def __init__(self, coupling: Coupling, shrink: float = 1.0) -> None:
         first, last = coupling.net[0], coupling.net[2]
         assert isinstance(first, nn.Linear)
         assert isinstance(last, nn.Linear)
+        factor = torch.ones(len(last.bias))
+        factor[: len(factor) // 2] *= shrink
         self._first, self._first_bias = _transposed(first.weight), first.bias.detach().clone()
-        shrink = torch.ones(len(last.bias))
-        shrink[: len(shrink) // 2] /= coupling.bound
-        self._last = _transposed(last.weight * shrink.unsqueeze(1))
-        self._last_bias = (last.bias * shrink).detach()
+        self._last = _transposed(last.weight * factor.unsqueeze(1))
+        self._last_bias = (last.bias * factor).detach()
+
+    def __call__(self, kept: Tensor) -> Tensor:  # (B, D / 2) → (B, D / 2 · each)
+        hidden = functional.silu(torch.addmm(self._first_bias, kept, self._first), inplace=True)
+        return torch.addmm(self._last_bias, hidden, self._last)
+
+
+class _Affine:
+    """models.flows.AffineCoupling."""
+
+    def __init__(self, coupling: AffineCoupling) -> None:
+        self.swap, self._bound = coupling.swap, coupling.bound
+        self._numbers = _Numbers(coupling, shrink=1 / coupling.bound)
 
     def __call__(self, kept: Tensor, moved: Tensor) -> tuple[Tensor, Tensor]:  # (B, D / 2) each
-        hidden = functional.silu(torch.addmm(self._first_bias, kept, self._first), inplace=True)
-        log_scale, shift = torch.addmm(self._last_bias, hidden, self._last).chunk(2, dim=1)
+        log_scale, shift = self._numbers(kept).chunk(2, dim=1)
         log_scale = log_scale.tanh().mul_(self._bound)
         log_det = log_scale.sum(1)
         return torch.addcmul(shift, moved, log_scale.exp_()), log_det
+
+
+class _Spline:
+    """models.flows.SplineCoupling."""
+
+    def __init__(self, coupling: SplineCoupling) -> None:
+        self.swap, self._move = coupling.swap, coupling.move
+        self._numbers = _Numbers(coupling)
+
+    def __call__(self, kept: Tensor, moved: Tensor) -> tuple[Tensor, Tensor]:  # (B, D / 2) each
+        return self._move(moved, self._numbers(kept))
+
+
+def _coupling(coupling: nn.Module) -> _Affine | _Spline:
+    if isinstance(coupling, SplineCoupling):
+        return _Spline(coupling)
+    assert isinstance(coupling, AffineCoupling)
+    return _Affine(coupling)
 
 
 def _softmax(scores: Floats, begins: Ints, lengths: Ints) -> Floats:

@@ -16,8 +16,8 @@ from models.encoder import Encoder, Groups, Product, segment_mean
 from models.flows import Flow
 from models.linear import LinearExpert, Words
 from models.losses import gaussian_kl, path_kl
+from models.sde import brownian, solve_sde
 from models.search import SearchHead
-from models.solvers import brownian, euler_maruyama
 from models.tokens import MAX_WORDS
 
 CLASSES = 8
@@ -41,11 +41,13 @@ class Architecture:
     sde_steps: int = 4
     flow_hidden: int = 64
     couplings: int = 4
+    coupling: str = "affine"
+    """Of the flow: "affine" or "spline"."""
     head_hidden: int = 128
     dropout: float = 0.2
     ngram_dropout: float = 0.4
 
-    def as_dict(self) -> dict[str, int | float]:
+    def as_dict(self) -> dict[str, int | float | str]:
         return asdict(self)
 
 
@@ -108,7 +110,7 @@ class LatentSDE(nn.Module):
 
     def forward(self, z0: Tensor, dw: Tensor | None = None) -> Tensor:
         """The path (S + 1, B, D); without increments the noise-free one."""
-        return euler_maruyama(self.drift, self.diffusion, z0, steps=self.steps, dw=dw)
+        return solve_sde(self.drift, self.diffusion, z0, steps=self.steps, dw=dw).path
 
     def kl(self, path: Tensor) -> Tensor:
         """KL of this path's measure from the prior's, nats a line."""
@@ -147,7 +149,7 @@ class Raccoon(nn.Module):
         self.to_mean = nn.Linear(pooled, a.latent)
         self.to_log_variance = nn.Linear(pooled, a.latent)
         self.sde = LatentSDE(a.latent, a.sde_hidden, a.sde_steps)
-        self.flow = Flow(a.latent, a.flow_hidden, a.couplings)
+        self.flow = Flow(a.latent, a.flow_hidden, a.couplings, a.coupling)
         self.severity = nn.Sequential(
             nn.Linear(pooled + a.latent, a.head_hidden),
             nn.ReLU(),

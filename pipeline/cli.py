@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from pipeline import __version__
+from pipeline.cli_demo import demo
 from pipeline.cli_feedback import feedback
 from pipeline.cli_rescore import rescore
 from pipeline.cli_snapshots import history, rollback
+from pipeline.cli_synthesis import sample_lines, train_trajectory
 from pipeline.cli_train import evaluate, model, train
 from pipeline.cli_trajectory import trajectory
+from pipeline.pipes import reader_may_leave
 
 if TYPE_CHECKING:
     from pipeline.config import Dtype
@@ -160,7 +162,7 @@ def parse(zone: str) -> None:
     """
     from pipeline.parse_lines import parse_lines
 
-    with _reader_may_leave():
+    with reader_may_leave():
         parse_lines(sys.stdin.buffer, sys.stdout.buffer, zone)
 
 
@@ -187,7 +189,7 @@ def score(model_dir: str | None, dtype: Dtype, threads: int, paths: int, zone: s
     """
     from pipeline.score_lines import score_lines
 
-    with _reader_may_leave():
+    with reader_may_leave():
         score_lines(
             sys.stdin.buffer,
             sys.stdout.buffer,
@@ -208,7 +210,7 @@ def sample() -> None:
       ltt-stream sample | ltt-stream --anomalies-only
     """
     log = Path(__file__).parent / "sample" / "sample.log"
-    with _reader_may_leave():
+    with reader_may_leave():
         sys.stdout.buffer.write(log.read_bytes())
         sys.stdout.buffer.flush()
 
@@ -219,18 +221,11 @@ cli.add_command(model)
 cli.add_command(feedback)
 cli.add_command(rescore)
 cli.add_command(trajectory)
+trajectory.add_command(demo)
+trajectory.add_command(sample_lines)
+trajectory.add_command(train_trajectory)
 model.add_command(history)
 model.add_command(rollback)
-
-
-@contextmanager
-def _reader_may_leave() -> Iterator[None]:
-    """`| head` is no error: end with 0, and keep Python from complaining at its end."""
-    try:
-        yield
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        raise SystemExit(DONE) from None
 
 
 def _leave(code: int) -> NoReturn:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -43,6 +43,8 @@ class Rows:
     severity: Ints  # (N,)
     bad: int
     """Rows left out: no text, or a severity that is none."""
+    forms: list[str] = field(default_factory=list)
+    """The templates as they stand, placeholders and all; empty where the corpus has none."""
 
 
 def read_corpus(path: Path) -> Rows:
@@ -67,6 +69,7 @@ def read_corpus(path: Path) -> Rows:
         origins=[packages[i] or "" for i in good] if packages else [texts[i] for i in good],
         severity=np.array([parsed[i] for i in good], np.int64),
         bad=len(texts) - len(good),
+        forms=[templates[i] or texts[i] for i in good] if templates else [],
     )
 
 

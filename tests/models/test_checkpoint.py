@@ -17,7 +17,9 @@ from models.checkpoint import (
 )
 from models.inference import Engine
 from models.raccoon import Architecture, Raccoon
+from tests.models.conftest import SMALL
 from tests.models.lines import LINES
+from tests.models.packed import packed_tokens
 
 
 @pytest.fixture
@@ -59,6 +61,38 @@ def test_rounding_twice_is_rounding_once(small_model: Raccoon) -> None:
     error = (table - before).abs().amax(1)
     assert (error <= before.abs().amax(1) / 127).all()
     assert not torch.equal(table, before)
+
+
+def test_a_trained_spline_flow_comes_back(tmp_path: Path) -> None:
+    model = Raccoon(replace(SMALL, coupling="spline"))
+    tokens, groups, _ = packed_tokens(model, LINES)
+    optimiser = torch.optim.Adam(model.flow.parameters(), lr=0.01)
+    found = [model.train_step(tokens, groups).log_prob.mean()]
+    for _ in range(5):
+        optimiser.zero_grad()
+        (-found[-1]).backward()
+        optimiser.step()
+        torch.manual_seed(1)  # the same draws each time
+        found.append(model.train_step(tokens, groups).log_prob.mean())
+    assert found[-1] > found[1]
+    round_for_storage(model)
+    card = Card(corpus_prior=[0.125] * 8, apps=["sshd"])
+    save_checkpoint(tmp_path / "spline", Checkpoint(model, card, np.ones(8, np.float32)))
+    loaded = load_checkpoint(tmp_path / "spline").model
+    assert loaded.architecture == model.architecture
+    z = torch.randn(20, SMALL.latent)
+    assert torch.equal(loaded.flow.log_prob(z), model.flow.log_prob(z))
+
+
+def test_a_checkpoint_from_before_there_was_a_choice_has_affine_couplings(saved: Path) -> None:
+    architecture = json.loads((saved / "config.json").read_text())["architecture"]
+    assert architecture.pop("coupling") == "affine"
+    change(saved, architecture=architecture)
+    assert load_checkpoint(saved).model.architecture.coupling == "affine"
+    change(saved, architecture=architecture | {"coupling": "spline"})
+    assert "does not fit its weights" in refused(saved)
+    change(saved, architecture=architecture | {"coupling": "cubic"})
+    assert "coupling 'cubic': one of affine, spline" in refused(saved)
 
 
 def test_the_full_architecture_is_small(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from tests.models.conftest import SMALL
 from tests.models.lines import LINES
 
 
-def random_model(blocks: int) -> Raccoon:
-    model = Raccoon(replace(SMALL, blocks=blocks)).eval()
+def random_model(blocks: int, coupling: str) -> Raccoon:
+    model = Raccoon(replace(SMALL, blocks=blocks, coupling=coupling)).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter += 0.1 * torch.randn_like(parameter)
@@ -31,9 +31,10 @@ def tokens_of(model: Raccoon, lines: list[list[str]]) -> tuple[torch.Tensor, Wor
     return torch.from_numpy(packed.words), known, packed.groups
 
 
+@pytest.mark.parametrize("coupling", ["affine", "spline"])
 @pytest.mark.parametrize("blocks", [0, 1, 2])
-def test_it_says_what_the_model_says(blocks: int) -> None:
-    model = random_model(blocks)
+def test_it_says_what_the_model_says(blocks: int, coupling: str) -> None:
+    model = random_model(blocks, coupling)
     lines = [["one"], ["a", "b"], ["one"], *[words("sshd", 4, text) for text in LINES]]
     with torch.inference_mode():
         numbers, known, groups = tokens_of(model, lines)
@@ -67,13 +68,24 @@ def test_a_line_is_the_same_alone_and_among_others(
                 torch.testing.assert_close(a[place], b[0], rtol=1e-3, atol=1e-3)
 
 
-def test_training_afterwards_needs_another(small_model: Raccoon) -> None:
+@pytest.mark.parametrize("coupling", ["affine", "spline"])
+def test_training_afterwards_needs_another(coupling: str) -> None:
+    small_model = random_model(1, coupling)
     with torch.inference_mode():
         numbers, known, groups = tokens_of(small_model, [words("", -1, LINES[0])])
         before = Frozen(small_model)(numbers, known, groups)
     with torch.no_grad():
+        frozen = Frozen(small_model)
         small_model.sde.last.weight += 1
+        for parameter in small_model.flow.parameters():
+            parameter += 0.1
     with torch.inference_mode():
+        still = frozen(numbers, known, groups)
         after = Frozen(small_model)(numbers, known, groups)
-        torch.testing.assert_close(after.latent, small_model(known.take(numbers), groups).latent)
+        expected = small_model(known.take(numbers), groups)
+        torch.testing.assert_close(after.latent, expected.latent)
+        torch.testing.assert_close(after.log_prob, expected.log_prob)
+    assert torch.equal(before.latent, still.latent)
+    assert torch.equal(before.log_prob, still.log_prob)
     assert not torch.allclose(before.latent, after.latent)
+    assert not torch.allclose(before.log_prob, after.log_prob)

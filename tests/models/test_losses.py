@@ -37,6 +37,33 @@ def test_epps_pulley_is_large_for_others(strange: Callable[[torch.Tensor], torch
     assert statistic > 3 * normal
 
 
+def test_epps_pulley_of_normal_samples_has_its_expected_value() -> None:
+    """∫ (1 − e^(−t²)) e^(−t²/2) dt = √2π (1 − 1/√3), since N E|φ̂ − φ|² = 1 − |φ|²."""
+    found = [epps_pulley(torch.randn(400, 16)).item() for _ in range(50)]
+    expected = math.sqrt(2 * math.pi) * (1 - 1 / math.sqrt(3))  # 1.06
+    assert sum(found) / len(found) == pytest.approx(expected, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        lambda z, much: z + much,
+        lambda z, much: z * (1 + much),
+        lambda z, much: z / (1 + much),
+        # mean 0 and variance 1 still: two heaps that part
+        lambda z, much: z * (1 - much**2) ** 0.5 + much * torch.randn_like(z).sign(),
+    ],
+    ids=["shifted", "spread", "narrowed", "two heaps"],
+)
+def test_epps_pulley_grows_with_the_distance(
+    strange: Callable[[torch.Tensor, float], torch.Tensor],
+) -> None:
+    z = torch.randn(1000, 1)
+    found = [epps_pulley(strange(z, much)).item() for much in (0.0, 0.6, 0.8, 0.95)]
+    assert found == sorted(found)
+    assert found[-1] > 10 * found[0]
+
+
 def test_epps_pulley_is_invariant_to_order_and_in_law_to_rotation() -> None:
     z = torch.randn(400, 8) * 1.5 + 0.3
     seed = torch.Generator
