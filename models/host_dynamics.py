@@ -167,7 +167,7 @@ def surprise(
     out: Floats | None = None,
     out_bias: Floats | None = None,
 ) -> Floats:
-    """Trajectory surprise of N lines, nats, from the states just before them.
+    """−log exp(g_k(s)) / Σ q exp(g) of N lines, nats, from the states just before them.
 
     state: (N, S). code: (N,). host: (N,) rows of `base`, (B, K): how often each host says what.
     out, out_bias: what has been learnt since, in place of the model's own.
@@ -193,7 +193,13 @@ def surprise(
         else:
             total = np.einsum("nk,nk->n", ratio, base.take(host[block], axis=0))
         found[block] = np.log(total) - own
-    return -np.log(STRAY + (1 - STRAY) * np.exp(-found))
+    return found
+
+
+def mixed(nats: Floats) -> Floats:
+    """(N,) trajectory surprise, with the share of lines that stray, from `surprise`'s nats."""
+    found: Floats = -np.log(np.float32(STRAY) + np.float32(1 - STRAY) * np.exp(-nats))
+    return found
 
 
 def bounded(out: Floats, out_bias: Floats) -> tuple[Floats, Floats]:

@@ -87,7 +87,7 @@ def fit(
         click.echo(msgspec.json.encode({"out": str(out), **facts}).decode())
         return
     click.echo(
-        f"{facts['lines']:,} lines of {facts['hosts']:,} hosts in "
+        f"{facts['lines']:,} lines of {facts['hosts']:,} host{'s' * (facts['hosts'] != 1)} in "
         f"{time.perf_counter() - started_s:.0f} s; on {facts['held_out_lines']:,} lines held out "
         f"the order makes a line {math.exp(-facts['held_out_nats']):.2f} times as likely as its "
         f"share ({-facts['held_out_nats']:.2f} nats)"
