@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -12,9 +13,6 @@ from typing import TYPE_CHECKING
 
 import click
 import msgspec
-import numpy as np
-
-from pipeline.feedback import SEVERITIES
 
 if TYPE_CHECKING:
     from models.training.hosts import Report
@@ -89,9 +87,9 @@ def fit(
         click.echo(msgspec.json.encode({"out": str(out), **facts}).decode())
         return
     click.echo(
-        f"{facts['lines']:,} lines of {facts['hosts']:,} hosts in "
+        f"{facts['lines']:,} lines of {facts['hosts']:,} host{'s' * (facts['hosts'] != 1)} in "
         f"{time.perf_counter() - started_s:.0f} s; on {facts['held_out_lines']:,} lines held out "
-        f"the order makes a line {np.exp(-facts['held_out_nats']):.2f} times as likely as its "
+        f"the order makes a line {math.exp(-facts['held_out_nats']):.2f} times as likely as its "
         f"share ({-facts['held_out_nats']:.2f} nats)"
     )
     click.echo(f"{facts['version']} is in {out}")
@@ -157,6 +155,8 @@ def forecast(
 
 
 def _table(shown: Sequence[Heading], minutes: float, hidden: int) -> None:
+    from pipeline.feedback import SEVERITIES
+
     as_of = max(h.heard_s for h in shown)
     at = datetime.fromtimestamp(as_of, UTC).strftime("%Y-%m-%d %H:%M:%S")
     click.echo(f"within {minutes:g} min of {at} UTC")

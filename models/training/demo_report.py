@@ -22,6 +22,8 @@ from models.trajectory import Trajectory
 
 STEPS = (1, 2, 4, 8, 16, 50)
 """Evaluations that both priors are judged at."""
+LEAST = 0.05
+"""Characters less likely than this share of the likeliest are not drawn; noise is at 0.067."""
 OF_GROUP = 25
 """Samples of a shared start."""
 Result = TypeVar("Result")
@@ -79,7 +81,12 @@ class Watch:
 @torch.no_grad()
 def decoded(model: Trajectory, z0: Tensor, generator: torch.Generator) -> list[str]:
     """Sequences of the ODE prior from z0 (n, D)."""
-    return characters.text(model.sample(model.prior_path(z0).path, generator=generator))
+    return spoken(model, model.prior_path(z0).path, generator)
+
+
+def spoken(model: Trajectory, path: Tensor, generator: torch.Generator) -> list[str]:
+    """Sequences decoded along paths (n, L, D), without what is hardly ever meant (min-p)."""
+    return characters.text(model.sample(path, least=LEAST, generator=generator))
 
 
 @torch.no_grad()
@@ -162,7 +169,7 @@ def _row(
     took_s: float | None,
     generator: torch.Generator,
 ) -> str:
-    found = characters.summary(characters.text(model.sample(path, generator=generator)))
+    found = characters.summary(spoken(model, path, generator))
     took = "–" if took_s is None else f"{took_s * 1e6:.1f}"
     return (
         f"| {name} | {evaluations} | {found['valid']:.1%} | {found['letters']:.0f} "

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from models.host_dynamics import CEILING, LONGEST_S, Codes, Dynamics, Floats, bounded
+from models.host_dynamics import CEILING, LONGEST_S, STRAY, Codes, Dynamics, Floats, bounded
 
 SCALES = ((3.0, 0.01), (0.7, 0.003), (0.2, 0.0003), (0.04, 0.00003))
 """Rates to begin with: (per line, per second)."""
@@ -250,7 +250,8 @@ def _nats(module: HostModule, latents: torch.Tensor, windows: _Windows) -> torch
     ratios = module(latents[windows.template], windows.code, windows.gap_s)
     total = (ratios + windows.log_base[:, None]).logsumexp(-1)
     own = ratios.gather(-1, windows.code[..., None])[..., 0]
-    nats: torch.Tensor = (total - own)[windows.counts > 0]
+    ratio = (own - total)[windows.counts > 0].exp()
+    nats: torch.Tensor = -(STRAY + (1 - STRAY) * ratio).log()
     return nats
 
 

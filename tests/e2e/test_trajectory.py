@@ -51,7 +51,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "old.log").write_bytes(b"\n".join(lines("alpha", 360, 0)) + b"\n")
     done = ltt("trajectory", "fit", folder / "old.log", "--out", folder / "hosts", "--steps", 90)
     assert done.returncode == 0, done.stderr.decode()
-    assert b"360 lines of 1 hosts" in done.stdout
+    assert b"360 lines of 1 host in" in done.stdout
     return folder / "hosts"
 
 

@@ -13,8 +13,10 @@ from models.host_dynamics import (
     LONGEST_S,
     MOST_LOG_RATIO,
     OTHER,
+    STRAY,
     Dynamics,
     bounded,
+    mixed,
     scan,
     surprise,
 )
@@ -67,6 +69,9 @@ def test_the_surprise_is_a_log_ratio_to_the_hosts_shares(hosts: int) -> None:
         [np.exp(-surprise(made, state, np.full(100, k), host, base)) for k in range(K)], axis=1
     )
     np.testing.assert_allclose((base[host] * ratios).sum(axis=1), 1, rtol=1e-4)
+    strays = np.exp(-mixed(-np.log(ratios)))
+    np.testing.assert_allclose((base[host, :] * strays).sum(axis=1), 1, rtol=1e-4)
+    assert strays.min() >= STRAY * 0.999
 
 
 def test_a_hostile_state_has_a_finite_surprise() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.host_dynamics import LONGEST_S, Dynamics, Floats, scan, surprise
+from models.host_dynamics import LONGEST_S, Dynamics, Floats, mixed, scan, surprise
 from models.training.hosts import History, fit
 from tests.models.host_models import rounds
 
@@ -20,7 +20,8 @@ def nats(made: Dynamics, history: History) -> Floats:
     before = np.vstack([np.zeros_like(driven[:1]), driven[:-1]])
     decay = made.decay(gaps)
     base = np.full((1, made.codes), 1 / made.codes, np.float32)
-    return surprise(made, scan(decay, decay * before), code, np.zeros(len(code), int), base)
+    state = scan(decay, decay * before)
+    return mixed(surprise(made, state, code, np.zeros(len(code), int), base))
 
 
 def test_an_order_is_learned_and_its_loss_noticed() -> None:
