@@ -22,7 +22,7 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.11 python3.12 python3.13 p
 	"$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' \
 	2>/dev/null && break; done
 
-.PHONY: help venv run test lint system-tools model corpus bench fuzz soak clean
+.PHONY: help venv run test lint system-tools model corpus bench tutorial fuzz soak clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name what; do \
@@ -80,6 +80,9 @@ bench: $(STAMP) ## Measure docs/performance.md again, hours (LOGS=DIR mixes in m
 	$(BIN)/python -m benchmarks.bench_start --write-docs
 	$(BIN)/python -m benchmarks.bench_growth $(if $(LOGS),--logs $(LOGS)) --write-docs
 	$(BIN)/python -m benchmarks.profile_stream $(if $(LOGS),--logs $(LOGS)) --write-docs
+
+tutorial: $(STAMP) ## Every command of docs/tutorial.md, the long ones too
+	LTT_STREAM_LONG=1 $(BIN)/python -m pytest tests/test_tutorial.py </dev/null
 
 fuzz: $(STAMP) ## The property tests with many more examples
 	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=fuzz $(PYTEST_ARGS) </dev/null

@@ -19,9 +19,9 @@ import torch
 from benchmarks.docs import write_section
 from models import characters
 from models.planner import Planner, toward
+from models.training.demo_report import STEPS, report
 from models.trajectory import Trajectory
 from models.trajectory_file import load
-from pipeline.demo_report import STEPS, report
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.program import rss_mb
+from models.false_discovery import Discoveries
 from models.host_checkpoint import HostModel
 from models.inference import Engine
 from models.training.host_forecast import fit_forecast
@@ -57,18 +58,25 @@ def laws(engine: Engine) -> dict[str, float]:
     codes = made.rng.integers(0, 50, TOGETHER).astype(np.int32)
     hosts, rows, severity = made.lines(codes, 0.0)
 
-    def run(known: HostTrajectories, cuts: list[int], pick: Any = None) -> npt.NDArray[Any]:
+    def run(
+        known: HostTrajectories, cuts: list[int], pick: Any = None, told: Any = None
+    ) -> npt.NDArray[Any]:
         found = []
         for low, high in pairwise(cuts):
             at = np.arange(low, high) if pick is None else pick[(pick >= low) & (pick < high)]
             part = HostLines(
                 [("udp", len(at))], codes[at], made.names, hosts.times_s[at], hosts.received_s[at]
             )
-            found.append(known.observe(part, rows[at], table, severity[at]).nats)
+            headed = known.observe(part, rows[at], table, severity[at])
+            found.append(headed.nats)
+            if told is not None:
+                told.append(headed.p_value)
         return np.concatenate(found)
 
     one = HostTrajectories(made.model)
-    whole = run(one, [*range(0, TOGETHER, BATCH), TOGETHER])
+    p_values: list[npt.NDArray[np.float32]] = []
+    whole = run(one, [*range(0, TOGETHER, BATCH), TOGETHER], told=p_values)
+    flagged = Discoveries().observe(np.concatenate(p_values)).sum()
     cuts = sorted({0, TOGETHER, *made.rng.integers(1, TOGETHER, 300).tolist()})
     other = HostTrajectories(made.model)
     cut = np.abs(run(other, cuts) - whole).max()
@@ -86,7 +94,12 @@ def laws(engine: Engine) -> dict[str, float]:
     run(alone, [*range(0, TOGETHER, BATCH), TOGETHER], np.flatnonzero(codes == 7))
     mine = one.hosts.keys.index(("udp", "host-7"))
     beside = np.abs(one.hosts.state[mine] - alone.hosts.state[0]).max()
-    return {"cut": float(cut), "restart": restart, "beside": float(beside)}
+    return {
+        "cut": float(cut),
+        "restart": restart,
+        "beside": float(beside),
+        "flagged_per_10k": float(flagged) / TOGETHER * 1e4,
+    }
 
 
 def memory(engine: Engine, hosts: int) -> dict[str, float]:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.host_checkpoint import HostModel
-from models.host_forecast import FADE_S, SEVERITIES, features
+from models.host_forecast import FADE_S, FAINT, SEVERITIES, features
 from models.inference import Engine
 from models.training.host_forecast import clock, moments
 from models.training.hosts import History
@@ -26,6 +26,8 @@ from pipeline.scorer import Scorer
 LOGS = ("OpenSSH", "Hadoop", "Linux", "Zookeeper")
 TEMPLATES = 4
 """A session of fewer templates has no order that could be broken."""
+DRAWS = 5
+"""Of each session so many are shuffled, and so many spliced."""
 AHEAD_S = (60.0, 300.0, 900.0)
 ASKED = 1000
 """Moments of a half, evenly spread, at which a forecast is asked for."""
@@ -73,21 +75,20 @@ def order(halves: Halves, session_lines: int, seed: int) -> dict[str, Any]:
     starts = range(half, n - session_lines + 1, session_lines)
     parts = [np.arange(start, start + session_lines) for start in starts]
     parts = [part for part in parts if len(set(halves.rows[part].tolist())) >= TEMPLATES]
-    dealt = rng.permutation(np.concatenate(parts)).reshape(len(parts), -1)
+    deals = [rng.permutation(np.concatenate(parts)).reshape(len(parts), -1) for _ in range(DRAWS)]
     stream = _Stream(halves)
     done = 0
     means: dict[str, list[tuple[float, float]]] = {"real": [], "shuffled": [], "spliced": []}
-    for part, other in zip(parts, dealt, strict=True):
+    for number, part in enumerate(parts):
         stream.say(np.arange(done, part[0]), np.arange(done, part[0]))
         done = part[0]
-        for name, lines in (
-            ("real", part),
-            ("shuffled", rng.permutation(part)),
-            ("spliced", other),
-        ):
+        variants = [("real", part)]
+        variants += [("shuffled", rng.permutation(part)) for _ in range(DRAWS)]
+        variants += [("spliced", dealt[number]) for dealt in deals]
+        for name, lines in variants:
             means[name].append(copy.deepcopy(stream).say(lines, part))
     found: dict[str, Any] = {"sessions": len(parts)}
-    truth = np.repeat([False, True], len(parts))
+    truth = np.repeat([False, True], [len(parts), DRAWS * len(parts)])
     for name in ("shuffled", "spliced"):
         both = np.array(means["real"] + means[name])
         found[name] = auroc(both[:, 0], truth)
@@ -132,44 +133,40 @@ def brier(halves: Halves) -> dict[str, Any]:
     code = dynamics.code(halves.logs.latents, halves.logs.ids)
     times, half = clock(history), halves.half
     present = np.unique(np.minimum(history.severity, SEVERITIES - 1))
-    first, second = (
-        moments(dynamics, history, halves.logs.latents, code, at, AHEAD_S)
-        for at in (
-            np.linspace(times[0], max(times[half] - AHEAD_S[-1], times[half // 2]), ASKED),
-            np.linspace(times[half], max(times[-1] - AHEAD_S[-1], times[(half * 3) // 2]), ASKED),
-        )
-    )
     ours, base, average = [], [], []
-    fades = range(len(FADE_S))
-    for a, ahead_s in enumerate(AHEAD_S):
-        came = second.came[:, a][:, present]
-        said = halves.model.forecast.probability(
-            second.counts, second.age_s, second.hidden, ahead_s
-        )
-        ours.append((said[:, present] - came) ** 2)
-        base.append((first.came[:, a][:, present].mean(axis=0) - came) ** 2)
-        # The time scale that is best on the first half.
-        errors = [
-            np.mean(
-                (_poisson(first.counts, first.age_s, ahead_s, m) - first.came[:, a])[:, present]
-                ** 2
+    ahead = [
+        tau for tau in AHEAD_S if tau <= min(times[half] - times[0], times[-1] - times[half]) / 4
+    ]
+    for tau in ahead:
+        first, second = (
+            moments(dynamics, history, halves.logs.latents, code, at, [tau])
+            for at in (
+                np.linspace(times[0], times[half] - tau, ASKED),
+                np.linspace(times[half], times[-1] - tau, ASKED),
             )
-            for m in fades
-        ]
-        chosen = _poisson(second.counts, second.age_s, ahead_s, int(np.argmin(errors)))
+        )
+        came, before = second.came[:, 0, present], first.came[:, 0, present]
+        forecast = halves.model.forecast
+        said = forecast.probability(second.counts, second.age_s, second.hidden, tau)
+        ours.append((said[:, present] - came) ** 2)
+        base.append((before.mean(axis=0) - came) ** 2)
+        # The time scale that is best on the first half.
+        scales = range(len(FADE_S))
+        tried = [_average(first.counts, first.age_s, tau, m)[:, present] for m in scales]
+        best = int(np.argmin([((p - before) ** 2).mean() for p in tried]))
+        chosen = _average(second.counts, second.age_s, tau, best)
         average.append((chosen[:, present] - came) ** 2)
     return {
         "ours": float(np.mean(ours)),
         "base_rate": float(np.mean(base)),
         "moving_average": float(np.mean(average)),
         "severities": len(present),
+        "horizons": len(ahead),
     }
 
 
-def _poisson(counts: Doubles, age_s: Doubles, ahead_s: float, scale: int) -> Doubles:
+def _average(counts: Doubles, age_s: Doubles, ahead_s: float, scale: int) -> Doubles:
     """(Q, 8) 1 − exp(−rate τ) with the rate of an exponential moving average."""
-    from models.host_forecast import FAINT
-
     expected = FAINT * np.expm1(features(counts, age_s, ahead_s)[:, scale])
     found: Doubles = -np.expm1(-expected)
     return found

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from models.solvers import Method, solve_ode
+from models.solvers import ATOL, RTOL, Method, interpolate, solve_ode
 
 Velocity = Callable[[Tensor, Tensor | float], Tensor]
 """v(z, t): (B, M), t a number or (B, 1) → (B, M)."""
@@ -31,7 +31,7 @@ class VelocityNet(nn.Module):
     """
 
     def __init__(
-        self, size: int, hidden: int = 384, *, blocks: int = 2, condition: int = 0
+        self, size: int, hidden: int = 256, *, blocks: int = 2, condition: int = 0
     ) -> None:
         super().__init__()
         self.enter = nn.Linear(size, hidden)
@@ -97,7 +97,7 @@ def sample(
 ) -> tuple[Tensor, int]:
     """Data from noise (B, M), from t = 1 back to 0, and how often the velocity was asked."""
     grid = [1 - i / steps for i in range(steps + 1)] if method != "dopri5" else [1.0, 0.0]
-    solution = solve_ode(velocity, noise, grid, method=method)
+    solution = solve_ode(velocity, noise, grid, method=method, rtol=RTOL, atol=ATOL)
     return solution.path[-1], solution.evaluations
 
 
@@ -159,41 +159,61 @@ def reflow_pairs(velocity: Velocity, noise: Tensor, *, steps: int = 50) -> tuple
 
 
 class TrajectoryFlow(nn.Module):
-    """A prior of whole paths (L, D): noise of the same shape, carried to a path in a few steps."""
+    """A prior of whole paths (L, D): noise, carried to a path in a few steps.
 
-    def __init__(self, length: int, latent: int, hidden: int = 384, blocks: int = 2) -> None:
+    Paths of the ODE are smooth: the flow is over their points at some knots, one in `STRIDE`
+    tokens, and between them they are straight.
+    """
+
+    STRIDE = 4
+
+    def __init__(self, length: int, latent: int, hidden: int = 256, blocks: int = 2) -> None:
         super().__init__()
         self.length, self.latent = length, latent
-        self.net = VelocityNet(length * latent, hidden, blocks=blocks)
-        self.register_buffer("mean", torch.zeros(length * latent))
-        self.register_buffer("deviation", torch.ones(length * latent))
+        self.knots = (length - 1) // self.STRIDE + 1
+        size = self.knots * latent
+        self.net = VelocityNet(size, hidden, blocks=blocks)
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("deviation", torch.ones(size))
 
     def measure(self, paths: Tensor) -> None:
         """Take mean and deviation of paths (n, L, D): the flow works on numbers of unit size."""
-        flat = paths.flatten(1)
+        flat = self._at_knots(paths)
         self.mean = flat.mean(0)
         self.deviation = flat.std(0).clamp_min(1e-3)
 
     def noise(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """(n, L·D)"""
-        return torch.randn(n, self.length * self.latent, generator=generator)
+        """(n, K·D)"""
+        return torch.randn(n, self.knots * self.latent, generator=generator)
 
     def flat(self, paths: Tensor) -> Tensor:
-        """(n, L, D) → (n, L·D), of unit size."""
-        return (paths.flatten(1) - self.mean) / self.deviation
+        """(n, L, D) → (n, K·D), of unit size."""
+        return (self._at_knots(paths) - self.mean) / self.deviation
 
     def paths(self, flat: Tensor) -> Tensor:
-        """(n, L·D) → (n, L, D): the inverse of `flat`."""
-        whole: Tensor = flat * self.deviation + self.mean
-        return whole.view(-1, self.length, self.latent)
+        """(n, K·D) → (n, L, D): the inverse of `flat` for paths straight between knots."""
+        whole = (flat * self.deviation + self.mean).view(-1, self.knots, self.latent)
+        return self._resampled(whole, self.knots, self.length)
 
     @torch.no_grad()
     def sample(
         self, noise: Tensor, *, method: Method = "euler", steps: int = 4
     ) -> tuple[Tensor, int]:
-        """Paths (n, L, D) from noise (n, L·D), and how often the velocity was asked."""
+        """Paths (n, L, D) from noise (n, K·D), and how often the velocity was asked."""
         data, evaluations = sample(self.net, noise, method=method, steps=steps)
         return self.paths(data), evaluations
+
+    def _at_knots(self, paths: Tensor) -> Tensor:
+        return self._resampled(paths, self.length, self.knots).flatten(1)
+
+    @staticmethod
+    def _resampled(paths: Tensor, points: int, wanted: int) -> Tensor:
+        """(n, S, D) at equal times → (n, T, D) at equal times, the ends the same."""
+        if points == 1:
+            return paths.expand(-1, wanted, -1)
+        times = [i / (points - 1) for i in range(points)]
+        asked = [i / max(wanted - 1, 1) for i in range(wanted)]
+        return interpolate(times, paths.transpose(0, 1), asked).transpose(0, 1)
 
 
 class Share(NamedTuple):

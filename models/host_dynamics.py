@@ -11,10 +11,11 @@ batch is one scan (Martin & Cundy 2018; Gu et al. 2022 for the diagonal form). W
 is in the read-out, g(s) = U clip(W s + b, 0, 6) + c, which says of each code of a bounded codebook
 how much more likely it is now than at any other time:
 
-    p(code k | state, host) = q_k exp(g_k(s)) / Σ_j q_j exp(g_j(s)),
+    p(code k | state, host) = q_k [ε + (1 − ε) exp(g_k(s)) / Σ_j q_j exp(g_j(s))],
 
-q being how often this host says what. The trajectory surprise is −log p + log q, in nats: what the
-order of the lines adds to how rare the line is here anyway. Below 0 the line was awaited.
+q being how often this host says what, and ε the share of lines that come whatever was before. The
+trajectory surprise is −log p + log q, in nats: what the order of the lines adds to how rare the
+line is here anyway. Below 0 the line was awaited.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ BLOCK = 2048
 """Lines read out at once: what fits the CPU's caches."""
 OTHER = 0
 """The code of a template that is far from all in the codebook."""
+STRAY = 0.02
+"""ε: no line is less likely than so much of its share, so that none outweighs all others."""
 RADIUS = 1.0
 """Farther than this from each centre a template is of the code OTHER."""
 
@@ -164,7 +167,7 @@ def surprise(
     out: Floats | None = None,
     out_bias: Floats | None = None,
 ) -> Floats:
-    """Trajectory surprise of N lines, nats, from the states just before them.
+    """−log exp(g_k(s)) / Σ q exp(g) of N lines, nats, from the states just before them.
 
     state: (N, S). code: (N,). host: (N,) rows of `base`, (B, K): how often each host says what.
     out, out_bias: what has been learnt since, in place of the model's own.
@@ -190,6 +193,12 @@ def surprise(
         else:
             total = np.einsum("nk,nk->n", ratio, base.take(host[block], axis=0))
         found[block] = np.log(total) - own
+    return found
+
+
+def mixed(nats: Floats) -> Floats:
+    """(N,) trajectory surprise, with the share of lines that stray, from `surprise`'s nats."""
+    found: Floats = -np.log(np.float32(STRAY) + np.float32(1 - STRAY) * np.exp(-nats))
     return found
 
 

@@ -6,10 +6,11 @@ latent state as it will have faded, comes a hazard: lines of severity s within �
 Poisson count in the mean Λ_s, so that
 
     P(any within τ) = 1 − exp(−Λ_s),
-    log Λ_s = b_s + e_s log(τ / minute) + Σ_m w_m log(1 + r_ms τ / ε) + v_s · h(state)
+    log Λ_s = b_s + Σ_m w_m log(1 + r_ms τ / ε) + v_s · h(state)
 
-with r_ms the rate at time scale m. e and w are at least 0: a longer wait never makes a line less
-likely. With w = v = 0 this is the base rate; the others have to earn their weights.
+with r_ms the rate at time scale m, and b, w and v learned at a few horizons τ. Between two of them
+log Λ is a line in log τ, and a longer horizon is never given less than a shorter one. With
+w = v = 0 this is a base rate, with one w at 1 and b at log ε a moving average.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from models.host_dynamics import Doubles, Floats
 SEVERITIES = 8
 FADE_S = np.array([60.0, 600.0, 7200.0, 604_800.0])
 """(M,) time scales T of the counts."""
+AHEAD_S = np.array([60.0, 300.0, 900.0, 3600.0])
+"""(A,) horizons that are learned."""
 FAINT = 0.01
 """ε: fewer lines expected than this tell nothing apart."""
 LEAST_S = 1.0
@@ -31,31 +34,29 @@ LEAST_S = 1.0
 
 @dataclass(frozen=True)
 class Forecast:
-    """Learned numbers of 8 severities, M time scales and H hidden units."""
+    """Learned numbers of A horizons, 8 severities, M time scales and H hidden units."""
 
     bias: Floats
-    """(8,) b"""
-    growth: Floats
-    """(8,) e"""
+    """(A, 8) b"""
     rates: Floats
-    """(M,) w"""
+    """(A, M) w, at least 0"""
     state: Floats
-    """(H, 8) v"""
+    """(A, H, 8) v"""
 
     def check(self, hidden: int) -> None:
         """Raises ValueError where shapes or values do not fit."""
+        ahead = len(AHEAD_S)
         shapes = {
-            "bias": (SEVERITIES,),
-            "growth": (SEVERITIES,),
-            "rates": (len(FADE_S),),
-            "state": (hidden, SEVERITIES),
+            "bias": (ahead, SEVERITIES),
+            "rates": (ahead, len(FADE_S)),
+            "state": (ahead, hidden, SEVERITIES),
         }
         for name, shape in shapes.items():
             value = getattr(self, name)
             if value.shape != shape or not np.isfinite(value).all():
                 raise ValueError(f"forecast {name} is {value.shape}, or not finite")
-        if (self.growth < 0).any() or (self.rates < 0).any():
-            raise ValueError("forecast growth or rates below 0")
+        if (self.rates < 0).any():
+            raise ValueError("forecast rates below 0")
 
     def probability(
         self, counts: Doubles, age_s: Doubles, hidden: Floats, ahead_s: float
@@ -65,13 +66,24 @@ class Forecast:
         counts: (N, M, 8) faded until now. age_s: (N,) since the host was first seen. hidden:
         (N, H) of the state as of now.
         """
-        log_hazard = (
-            self.bias
-            + self.growth * np.log(ahead_s / 60.0)
-            + np.einsum("nms,m->ns", features(counts, age_s, ahead_s), self.rates)
-            + hidden @ self.state
+        knots = np.stack(
+            [
+                self.bias[a]
+                + np.einsum("nms,m->ns", features(counts, age_s, float(tau)), self.rates[a])
+                + hidden @ self.state[a]
+                for a, tau in enumerate(AHEAD_S)
+            ]
         )
-        found: Doubles = -np.expm1(-np.exp(np.clip(log_hazard, -30.0, 10.0)))
+        knots = np.maximum.accumulate(knots, axis=0)  # (A, N, 8)
+        log_ahead, at = np.log(AHEAD_S), np.log(ahead_s)
+        if at <= log_ahead[0] or at >= log_ahead[-1]:
+            end = 0 if at <= log_ahead[0] else -1
+            log_hazard = knots[end] + (at - log_ahead[end])  # as a steady rate has it
+        else:
+            right = int(np.searchsorted(log_ahead, at))
+            share = (at - log_ahead[right - 1]) / (log_ahead[right] - log_ahead[right - 1])
+            log_hazard = (1 - share) * knots[right - 1] + share * knots[right]
+        found: Doubles = -np.expm1(-np.exp(np.clip(log_hazard, -30.0, 4.0)))
         return found
 
 

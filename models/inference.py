@@ -20,8 +20,8 @@ from models.raccoon import CLASSES
 
 Floats = npt.NDArray[np.float32]
 
-_BATCH = 512
-"""Lines computed at once: larger ones leave the CPU's caches."""
+_BATCH = 256
+"""Lines computed at once: larger ones leave the CPU's caches, and take 20 MB and more beside."""
 _SLICE = 512
 """Lines looked at together to find equal lengths; their words must fit the lexicon."""
 

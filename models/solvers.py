@@ -16,6 +16,8 @@ from torch import Tensor
 from models.dopri5 import Field, adaptive_path
 
 Method = Literal["euler", "heun", "rk4", "dopri5"]
+RTOL, ATOL = 1e-4, 1e-5
+"""Of dopri5 for what a network computes in fp32: less would be lost in its rounding."""
 
 
 class Solution(NamedTuple):

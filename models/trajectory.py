@@ -20,7 +20,7 @@ from models.decoder import Decoder, waves
 from models.drift import TwoTimescaleDrift
 from models.encoder import Block
 from models.losses import epps_pulley
-from models.solvers import Method, Solution, interpolate, solve_ode
+from models.solvers import ATOL, RTOL, Method, Solution, interpolate, solve_ode
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class Trajectory(nn.Module):
         Between the steps the path is interpolated by the slopes that the drift has there.
         """
         if method == "dopri5":
-            solution = solve_ode(self.drift, z0, self.times, method=method)
+            solution = solve_ode(self.drift, z0, self.times, method=method, rtol=RTOL, atol=ATOL)
             return Solution(solution.path.transpose(0, 1), solution.evaluations)
         grid = [i / steps for i in range(steps + 1)]
         solution = solve_ode(self.drift, z0, grid, method=method)

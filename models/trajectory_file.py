@@ -50,7 +50,11 @@ def save(path: Path, model: Trajectory, flow: TrajectoryFlow | None = None, **ex
     state = {_MODEL + name: tensor for name, tensor in model.state_dict().items()}
     config: dict[str, Any] = {"schema": SCHEMA, "architecture": model.architecture.as_dict()}
     if flow is not None:
-        config["flow"] = {"hidden": flow.net.enter.out_features, "blocks": len(flow.net.blocks)}
+        config["flow"] = {
+            "length": flow.length,
+            "hidden": flow.net.enter.out_features,
+            "blocks": len(flow.net.blocks),
+        }
         state |= {_FLOW + name: tensor for name, tensor in flow.state_dict().items()}
     state |= {_EXTRA + name: value for name, value in extra.items() if isinstance(value, Tensor)}
     config["extra"] = {n: value for n, value in extra.items() if not isinstance(value, Tensor)}
@@ -90,7 +94,7 @@ def load(path: Path) -> Stored:
         model.load_state_dict(_under(_MODEL, tensors))
         flow = None
         if "flow" in config:
-            flow = TrajectoryFlow(architecture.length, architecture.latent, **config["flow"])
+            flow = TrajectoryFlow(latent=architecture.latent, **config["flow"])
             flow.load_state_dict(_under(_FLOW, tensors))
             flow.eval()
         extra = {**config["extra"], **_under(_EXTRA, tensors)}

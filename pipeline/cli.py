@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from pipeline import __version__
+from pipeline.cli_demo import demo
 from pipeline.cli_feedback import feedback
 from pipeline.cli_rescore import rescore
 from pipeline.cli_snapshots import history, rollback
@@ -143,6 +144,9 @@ def run(
         flags["trajectories"] = False
     given = {name: list(values) or None for name, values in lists.items()}
     options = load_config(config, {**given, **flags})
+    # Arrow's own allocator keeps what a flood once needed; the system's gives it back. Arrow asks
+    # when it is loaded: what is set afterwards holds for a part of it only, not for compression.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     from pipeline.run import run as run_stream
 
     _leave(run_stream(options))
@@ -220,6 +224,7 @@ cli.add_command(model)
 cli.add_command(feedback)
 cli.add_command(rescore)
 cli.add_command(trajectory)
+trajectory.add_command(demo)
 trajectory.add_command(sample_lines)
 trajectory.add_command(train_trajectory)
 model.add_command(history)

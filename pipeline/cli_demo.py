@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 SHOWN = 4
 """Samples of a kind that are printed at a look."""
-JUDGED = 1000
-"""Samples that the figures at the end are of."""
 
 
 @click.command()
@@ -33,13 +31,21 @@ JUDGED = 1000
     help="What the flow is over: whole paths, or the starts that the ODE goes on from.",
 )
 @click.option("--look-every", type=click.IntRange(1), default=400, show_default=True)
+@click.option(
+    "--samples",
+    type=click.IntRange(2),
+    default=1000,
+    show_default=True,
+    help="That the figures at the end are of.",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--threads", type=click.IntRange(1), default=2, show_default=True)
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
 def demo(
     out: Path | None,
     steps: int | None,
     prior: Literal["trajectory", "summary"],
     look_every: int,
+    samples: int,
     seed: int,
     threads: int,
 ) -> None:
@@ -53,13 +59,10 @@ def demo(
     Example:
       ltt-stream trajectory demo --out demo
     """
-    import torch
-
     from models.training import characters as training
+    from models.training.demo_report import STEPS, Watch, report
     from models.trajectory_file import save
-    from pipeline.demo_report import STEPS, Watch, report
 
-    torch.set_num_threads(threads)
     plan = training.Plan(seed=seed, prior=prior)
     if steps is not None:
         share = steps / plan.path_steps
@@ -68,18 +71,21 @@ def demo(
             path_steps=steps,
             flow_steps=max(int(plan.flow_steps * share), 2),
             reflow_steps=max(int(plan.reflow_steps * share), 2),
+            bank=max(int(plan.bank * share), 2048),
         )
     watch = Watch()
 
     def look(model: Trajectory, step: Step) -> None:
         watch.say(watch.samples(model, step, SHOWN))
 
-    trained = training.train(plan, tell=watch.saw, look=look, look_every=look_every)
+    trained = training.train(
+        plan, threads=threads, tell=watch.saw, look=look, look_every=look_every
+    )
     watch.close()
     click.echo(f"trained in {trained.seconds:.0f} s")
-    click.echo(report(trained.model, trained.flow, JUDGED, STEPS, seed))
+    click.echo(report(trained.model, trained.flow, samples, STEPS, seed))
     if out is not None:
-        from pipeline.demo_pictures import draw
+        from models.training.demo_pictures import draw
 
         save(out, trained.model, trained.flow)
         for path in [out, *draw(out, trained, watch.history)]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -12,9 +13,6 @@ from typing import TYPE_CHECKING
 
 import click
 import msgspec
-import numpy as np
-
-from pipeline.feedback import SEVERITIES
 
 if TYPE_CHECKING:
     from models.training.hosts import Report
@@ -41,6 +39,7 @@ def trajectory() -> None:
 @click.option("--model", "model_dir", metavar="DIR", help="As for run: whose latents are used.")
 @click.option("--zone", default="UTC", metavar="NAME", help="Time zone of stamps that name none.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--steps", type=click.IntRange(1), metavar="N", help="At most so many.  [1500]")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="The facts as JSON.")
 def fit(
@@ -49,13 +48,14 @@ def fit(
     model_dir: str | None,
     zone: str,
     seed: int,
+    steps: int | None,
     threads: int,
     as_json: bool,
 ) -> None:
     """Learn from LOGS, plain log files, what their hosts write after what.
 
     Hosts are told apart by the hostname in the header; lines without one are of a host of their
-    file's name. The last 15 % of each host's lines choose when to stop.
+    file's name. Every sixth stretch of a host's lines chooses when to stop.
 
     \b
     Example:
@@ -74,6 +74,7 @@ def fit(
                 model_dir=model_dir,
                 zone=zone,
                 seed=seed,
+                steps=steps,
                 threads=threads,
                 report=report,
             )
@@ -86,9 +87,9 @@ def fit(
         click.echo(msgspec.json.encode({"out": str(out), **facts}).decode())
         return
     click.echo(
-        f"{facts['lines']:,} lines of {facts['hosts']:,} hosts in "
+        f"{facts['lines']:,} lines of {facts['hosts']:,} host{'s' * (facts['hosts'] != 1)} in "
         f"{time.perf_counter() - started_s:.0f} s; on {facts['held_out_lines']:,} lines held out "
-        f"the order makes a line {np.exp(-facts['held_out_nats']):.2f} times as likely as its "
+        f"the order makes a line {math.exp(-facts['held_out_nats']):.2f} times as likely as its "
         f"share ({-facts['held_out_nats']:.2f} nats)"
     )
     click.echo(f"{facts['version']} is in {out}")
@@ -154,6 +155,8 @@ def forecast(
 
 
 def _table(shown: Sequence[Heading], minutes: float, hidden: int) -> None:
+    from pipeline.feedback import SEVERITIES
+
     as_of = max(h.heard_s for h in shown)
     at = datetime.fromtimestamp(as_of, UTC).strftime("%Y-%m-%d %H:%M:%S")
     click.echo(f"within {minutes:g} min of {at} UTC")

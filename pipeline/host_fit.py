@@ -23,6 +23,7 @@ def fit_logs(
     model_dir: str | None = None,
     zone: str = "UTC",
     seed: int = 0,
+    steps: int | None = None,
     threads: int = 1,
     report: Report | None = None,
 ) -> dict[str, Any]:
@@ -32,18 +33,27 @@ def fit_logs(
     """
     scorer = Scorer.load(Path(model_dir) if model_dir else None, threads=threads)
     logs = read_logs(paths, scorer, Parser(zone_named(zone)))
-    model = fitted(logs, scorer.model_version, seed=seed, report=report)
+    model = fitted(logs, scorer.model_version, seed=seed, steps=steps, report=report)
     version = save_hosts(out, model)
     return {"version": version, **model.training}
 
 
-def fitted(logs: Logs, raccoon: str, *, seed: int = 0, report: Report | None = None) -> HostModel:
+def fitted(
+    logs: Logs,
+    raccoon: str,
+    *,
+    seed: int = 0,
+    steps: int | None = None,
+    report: Report | None = None,
+) -> HostModel:
     """Dynamics and forecast of these hosts; raises ValueError for too few lines."""
     from models.training.host_forecast import fit_forecast
-    from models.training.hosts import History, fit
+    from models.training.hosts import STEPS, History, fit
 
     histories = [History(h.times_s, h.templates, h.severity) for h in logs.hosts]
-    dynamics = fit(histories, logs.latents, logs.ids, seed=seed, report=report)
+    dynamics = fit(
+        histories, logs.latents, logs.ids, seed=seed, steps=steps or STEPS, report=report
+    )
     code = dynamics.code(logs.latents, logs.ids)
     forecast = fit_forecast(dynamics, histories, logs.latents, code, seed=seed)
     held_out = dynamics.held_out

@@ -14,10 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.host_dynamics import Dynamics, Floats, bounded
+from models.host_dynamics import STRAY, Dynamics, Floats, bounded
 
 MOST_LINES = 64
 """Of one batch that teach."""
+STEPS = 4
+"""Of one batch."""
 RATE = 0.05
 """Of AdaGrad (Duchi et al. 2011)."""
 PULL = 1e-3
@@ -68,7 +70,7 @@ class OnLine:
         )
 
     def learn(self, ordinary: npt.NDArray[np.bool_]) -> None:
-        """One step up the likelihood of the lines kept that are ordinary, (N,) of the batch."""
+        """A few steps up the likelihood of the lines kept that are ordinary, (N,) of the batch."""
         examples, self._examples = self._examples, []
         if not examples:
             return
@@ -78,10 +80,19 @@ class OnLine:
             return
         hidden = self._dynamics.hide(state[may])
         inputs = np.hstack([hidden, np.ones((len(may), 1), np.float32)])  # (m, H + 1)
-        weights = base[may] * np.exp(hidden @ self.out + self.out_bias)
-        error = weights / weights.sum(axis=1, keepdims=True)
-        error[np.arange(len(may)), code[may]] -= 1
-        gradient = inputs.T @ error / np.float32(len(may))
+        for _ in range(STEPS):
+            self._step(inputs, code[may], base[may])
+
+    def _step(self, inputs: Floats, code: npt.NDArray[np.int64], base: Floats) -> None:
+        """inputs: (m, H + 1) the hidden layer and a 1."""
+        ratios = inputs[:, :-1] @ self.out + self.out_bias
+        error = base * np.exp(ratios)
+        error /= error.sum(axis=1, keepdims=True)
+        own = np.arange(len(code)), code
+        ratio = (1 - STRAY) * error[own] / base[own]
+        error[own] -= 1
+        error *= (ratio / (STRAY + ratio))[:, None]  # what strays teaches the less
+        gradient = inputs.T @ error / np.float32(len(code))
         self._squares += gradient**2
         step = np.float32(RATE) * gradient / np.sqrt(self._squares)
         out = self.out - step[:-1] - PULL * (self.out - self._dynamics.out)

@@ -26,10 +26,8 @@ LEAST_NATS = 2.0
 class Usual:
     """A fading histogram for each source."""
 
-    def __init__(self, held_out: Floats) -> None:
-        """held_out: trajectory surprise of lines that the fit did not see."""
+    def __init__(self) -> None:
         self.names: list[str] = []
-        self._first = np.bincount(bins(held_out), minlength=BINS).astype(np.float64)
         self.weights = np.zeros((0, BINS))
         """(C, BINS) as of the last time that it was brought up to date."""
         self.pending = np.zeros((0, BINS))
@@ -44,7 +42,9 @@ class Usual:
     def observe(self, source: npt.NDArray[np.int64], nats: Floats, position: int) -> Floats:
         """(N,) p-values by the lines before the last update, then count the lines.
 
-        position: number of the first line in the stream: ties are broken by it.
+        A source's first lines have no past and are no news. What the fit has seen is none either:
+        of a stream that is unlike it all lines would be anomalies. position: number of the first
+        line in the stream: ties are broken by it.
         """
         place = bins(nats)
         flat = source * BINS + place
@@ -88,7 +88,7 @@ class Usual:
             if len(self.names) > MAX_SOURCES:
                 return MAX_SOURCES
             self.names.append(name)
-            self.weights = np.vstack([self.weights, self._first])
+            self.weights = np.vstack([self.weights, np.zeros(BINS)])
             self.pending = np.vstack([self.pending, np.zeros(BINS)])
             self._rank()
         return self.names.index(name)
@@ -99,7 +99,8 @@ class Usual:
         total = down[:, :1] if len(down) else np.zeros((0, 1))
         far = (self._above > TAIL * total).sum(axis=1)
         least = int((LEAST_NATS - LOWEST) / STEP)
-        self._tail = np.maximum(far, least)  # (C,) first bin of the tail
+        nowhere = np.where(total[:, 0] > 0, least, BINS)
+        self._tail = np.maximum(far, nowhere)  # (C,) first bin of the tail
 
 
 def bins(nats: Floats) -> npt.NDArray[np.int64]:

@@ -50,7 +50,7 @@ class HostTrajectories:
         self.model = model
         self._dynamics = model.dynamics
         self.hosts = HostTable(model.dynamics, max_hosts)
-        self.usual = Usual(model.dynamics.held_out)
+        self.usual = Usual()
         self.on_line = OnLine(model.dynamics)
         self.lines = 0
         """So many were scored, all in all."""
@@ -87,10 +87,12 @@ class HostTrajectories:
         while start < known:
             stop = min(start + self._due - self.lines, known)
             part: Lines | slice = slice(start, stop) if scored is None else scored[start:stop]
-            headed.nats[part] = self._part(
+            nats = self._part(
                 slots[part], hosts.times_s[part], rows[part], severity[part], part, n
             )
-            headed.p_value[part] = self.usual.observe(source[part], headed.nats[part], self.lines)
+            headed.nats[part] = host_dynamics.mixed(nats)
+            # Unmixed: far out there is more to tell apart.
+            headed.p_value[part] = self.usual.observe(source[part], nats, self.lines)
             heard = slots[part], hosts.received_s[part]
             self.hosts.heard_s[heard[0]] = heard[1]  # of one host's lines the last one stays
             self.lines += stop - start
@@ -144,7 +146,7 @@ class HostTrajectories:
         part: Lines | slice,
         batch: int,
     ) -> Floats:
-        """Trajectory surprise of n scored lines, in their order; moves their hosts on."""
+        """`host_dynamics.surprise` of n scored lines, in their order; moves their hosts on."""
         hosts, dynamics, n = self.hosts, self._dynamics, len(rows)
         order = _by_host(slots)
         slot, when, row = slots[order], times_s[order], rows[order]

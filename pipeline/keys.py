@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from models.text import SlotReader, slot_reader
+from models.slots import SlotReader, slot_reader
 
 DIGITS = b"0123456789"
 UNKNOWN = -1

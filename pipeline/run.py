@@ -24,11 +24,12 @@ from models.errors import CheckpointError
 from parsers.syslog import Parser
 from pipeline import __version__, systemd
 from pipeline.accounting import Accounting
-from pipeline.allocator import Allocator
 from pipeline.batcher import FrameQueue
 from pipeline.config import Config, ConfigError, zone_named
+from pipeline.flood import Flood
 from pipeline.frames import Frames
 from pipeline.health import Health
+from pipeline.heap import settle
 from pipeline.host_opening import open_trajectories
 from pipeline.learning import StreamLearning
 from pipeline.metrics import Metrics
@@ -78,6 +79,7 @@ class Stream:
         self.metrics = Metrics()
         self.health = Health()
         self.queue = FrameQueue(config.queue_lines)
+        self.flood = Flood(self.queue)
         self.books = Accounting(self.metrics, self.queue)
         self.receivers: list[Receiver] = []
         self.sinks: list[Sink] = []
@@ -93,7 +95,6 @@ class Stream:
         self._dead: set[str] = set()
         """Sources that have failed and were said to have."""
         self._rotate = False
-        self._allocator = Allocator()
         self._watchdog_s = systemd.watchdog_interval_s()
         self._watchdog_due_s = 0.0
         self._save_due_s = float("inf")
@@ -128,7 +129,7 @@ class Stream:
         self.health.set_ready("model")
         self.learning.start()
         self._greet(scorer)
-        self._allocator.settle()
+        settle()
         systemd.notify("READY=1")
 
     def main_loop(self) -> None:
@@ -140,7 +141,7 @@ class Stream:
             if all(receiver.finished for receiver in self.receivers):
                 self.queue.close()
             frames = self.queue.take(
-                self.config.batch_lines,
+                self.flood.batch_lines(self.config.batch_lines),
                 self.config.batch_delay_s,
                 idle_s=BUSY_S if self.learning.busy else IDLE_S,
             )
@@ -291,7 +292,7 @@ class Stream:
                 sink.rotate()
         self._rotate = False
         self.learning.tick()
-        self._allocator.tick()
+        self.flood.tick(time.monotonic())
         if time.monotonic() >= self._save_due_s:
             self._save_state()
         self.books.update(self.receivers, ready=not self.health.not_ready())

@@ -8,6 +8,7 @@ as significant slots, so that "exited with code 0" and "code 1" are two template
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -80,10 +81,8 @@ class Scorer:
         self.table = TemplateTable(max_templates, engine.latent_dim)
         self._max_keys = max_keys
         self._keys = Keys()
-        self._row_of_text: dict[tuple[str, str, int], int] = {}
-        """Of program, canonical text and facility."""
-        self._ids: set[int] = set()
-        """Template ids in the table, and maybe some that are gone."""
+        self._row_of: dict[int, int] = {}
+        """By template id and facility in one number: a third of the bytes of the text as a key."""
         self._said: dict[int, tuple[int, int]] = {}
         """What people have said of templates, by template id: columns `told` and `verdict`."""
         self.mistrusts: Callable[[str, int], bool] = lambda app, facility: False
@@ -209,57 +208,44 @@ class Scorer:
         row = self._keys.row(stem, message)
         if row >= 0 or known_only:
             return row
-        text = (
-            "" if app is None else app.decode("utf-8", "backslashreplace"),
-            canonical(message.decode("utf-8", "backslashreplace")),
-            facility,
-        )
-        known = self._row_of_text.get(text)
+        # Interned, because a few names are of many templates.
+        name = "" if app is None else sys.intern(app.decode("utf-8", "backslashreplace"))
+        text = canonical(message.decode("utf-8", "backslashreplace"))
+        template = template_id(name, text)
+        known = self._row_of.get(_key(template, facility))
         if known is None:
             if self.table.size == self.table.capacity:
                 return SHED
-            known = self._add(text, packet_kind(app, whole))
+            known = self._add(name, text, facility, template, packet_kind(app, whole))
         self._keys.put(stem, message, known)
         return known
 
-    def _add(self, text: tuple[str, str, int], kind: Kind | None) -> int:
+    def _add(self, app: str, text: str, facility: int, template: int, kind: Kind | None) -> int:
         table = self.table
-        app, canonical_text, facility = text
         row = table.size
         table.size += 1
-        table.texts.append((app, canonical_text))
+        table.texts.append((app, text))
         table.packet_kinds.append(kind)
         table.is_packet[row] = kind is not None
-        table.template_id[row] = template_id(app, canonical_text)
+        table.template_id[row] = template
         table.facility[row] = facility
         table.app[row] = self.novelty.code(app)
-        table.seen[row] = self._seen(row)
+        table.seen[row] = self._seen(template)
         table.last_used[row] = self._clock
         table.ready[row] = False
         table.mistrusted[row] = self.mistrusts(app, facility)
-        table.told[row], table.verdict[row] = self._said.get(
-            int(table.template_id[row]), NOTHING_SAID
-        )
-        self._row_of_text[text] = row
+        table.told[row], table.verdict[row] = self._said.get(template, NOTHING_SAID)
+        self._row_of[_key(template, facility)] = row
         return row
 
-    def _text(self, row: int) -> tuple[str, str, int]:
-        return *self.table.texts[row], int(self.table.facility[row])
-
-    def _seen(self, row: int) -> int:
+    def _seen(self, template: int) -> int:
         """How often a template that is new in the table was seen before or elsewhere.
 
         The same text of another facility is no news.
         """
-        template = int(self.table.template_id[row])
         before = self._counted.pop(template, 0)
-        if template not in self._ids:  # with no facility: nearly always
-            self._ids.add(template)
-            return before
-        app, text = self.table.texts[row]
-        others = (self._row_of_text.get((app, text, facility)) for facility in FACILITIES)
-        counts = [int(self.table.seen[other]) for other in others if other is not None]
-        return max([before, *counts])
+        others = (self._row_of.get(_key(template, facility)) for facility in FACILITIES)
+        return max([before, *(int(self.table.seen[row]) for row in others if row is not None)])
 
     def _encode(self, start: int, overloaded: Callable[[], bool]) -> int:
         """Score rows from `start` on, slice by slice; stops where the queue runs over."""
@@ -282,14 +268,19 @@ class Scorer:
     def _forget_from(self, row: int) -> None:
         """Take back templates that were added but never scored."""
         table = self.table
-        for i in range(row, table.size):
-            del self._row_of_text[self._text(i)]
         gone = slice(row, table.size)
+        for key in self._keys_of(gone):
+            del self._row_of[key]
         _count(self._counted, table.template_id[gone], table.seen[gone])
         del table.texts[row:]
         del table.packet_kinds[row:]
         table.size = row
         self._keys.move([*range(row), *[UNKNOWN] * (table.capacity - row)])
+
+    def _keys_of(self, rows: slice) -> list[int]:
+        """The keys in `_row_of` of these rows."""
+        ids, facilities = self.table.template_id[rows], self.table.facility[rows]
+        return list(map(_key, ids.tolist(), facilities.tolist()))
 
     def _make_room(self, lines: int) -> None:
         """Before a batch: room for `lines` new templates and as many keys."""
@@ -300,7 +291,7 @@ class Scorer:
             kept = np.sort(order[table.size - min(wanted, table.size) :])
             gone = np.setdiff1d(np.arange(table.size), kept)
             _count(self._counted, table.template_id[gone], table.seen[gone])
-            if len(self._counted) > 2 * table.capacity:
+            if len(self._counted) > table.capacity:
                 # What was seen once is told from what is new by little; then the oldest go.
                 often = [(i, n) for i, n in self._counted.items() if n > 1]
                 self._counted = dict(often[-table.capacity :])
@@ -308,8 +299,8 @@ class Scorer:
             moved[kept] = np.arange(len(kept))
             self._keys.move(moved.tolist())
             table.keep(kept)
-            self._row_of_text = {self._text(row): row for row in range(table.size)}
-            self._ids = set(table.template_id[: table.size].tolist())
+            kept_keys = self._keys_of(slice(0, table.size))
+            self._row_of = {key: row for row, key in enumerate(kept_keys)}
         if len(self._keys) + 2 * lines > self._max_keys:
             self._keys.halve()
 
@@ -319,6 +310,10 @@ def softmax(log_likelihood: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     weights = np.exp(log_likelihood - log_likelihood.max(axis=1, keepdims=True))
     total: npt.NDArray[np.float32] = weights / weights.sum(axis=1, keepdims=True)
     return total
+
+
+def _key(template: int, facility: int) -> int:
+    return template << 5 | facility - NO_FACILITY
 
 
 def _count(

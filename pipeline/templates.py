@@ -73,8 +73,12 @@ class TemplateTable:
 
     def keep(self, rows: npt.NDArray[np.intp]) -> None:
         """Keep these rows only, in this order."""
-        for column in self.columns():
-            column[: len(rows)] = column[rows]
+        # What the next model says is moved where it has said something: a column that was never
+        # written to takes no memory.
+        unused = () if self.ready.any() else ("next_latent", "next_surprise", "next_likelihood")
+        for name, column in vars(self).items():
+            if isinstance(column, np.ndarray) and name not in unused:
+                column[: len(rows)] = column[rows]
         self.texts = [self.texts[i] for i in rows.tolist()]
         self.packet_kinds = [self.packet_kinds[i] for i in rows.tolist()]
         self.size = len(rows)

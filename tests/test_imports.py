@@ -29,6 +29,7 @@ TORCH_FREE_MODELS = {
     "models.host_forecast",
     "models.replay",
     "models.reservoir",
+    "models.slots",
     "models.text",
 }
 LEARNER_SIDE = {"pipeline/classroom.py"}

@@ -28,15 +28,15 @@ Prior = Literal["trajectory", "summary"]
 class Plan:
     """How long each stage takes, and what the parts of the loss weigh."""
 
-    path_steps: int = 2400
-    flow_steps: int = 4000
-    reflow_steps: int = 2500
-    batch: int = 128
+    path_steps: int = 3200
+    flow_steps: int = 2500
+    reflow_steps: int = 1500
+    batch: int = 64
     flow_batch: int = 512
     rate: float = 2e-3
     jitter: float = 0.6
-    bank: int = 65_536
-    """Paths, and pairs of the reflow, that the flows learn from."""
+    bank: int = 32_768
+    """Paths that the flow learns from; the reflow has half as many pairs."""
     seed: int = 0
     prior: Prior = "trajectory"
     """What the flow is over."""
@@ -67,18 +67,20 @@ class Trained(NamedTuple):
 def train(
     plan: Plan,
     *,
+    threads: int = 1,
     tell: Callable[[Step], None] = lambda step: None,
     look: Callable[[Trajectory, Step], None] = lambda model, step: None,
     look_every: int = 400,
 ) -> Trained:
     """All stages; seeded. tell hears of each step, look comes every so many of the first stage."""
     began_s = time.monotonic()
+    torch.set_num_threads(threads)
     torch.manual_seed(plan.seed)
     generator = torch.Generator().manual_seed(plan.seed)
     model = Trajectory(TrajectoryArchitecture(len(characters.SYMBOLS), characters.LENGTH))
     summary = plan.prior == "summary"
-    length, hidden = (1, 128) if summary else (characters.LENGTH, 384)
-    flow = TrajectoryFlow(length, model.architecture.latent, hidden)
+    length = 1 if summary else characters.LENGTH
+    flow = TrajectoryFlow(length, model.architecture.latent)
     _learn_paths(model, flow if summary else None, plan, generator, tell, look, look_every)
     model.eval()
     if not summary:
@@ -145,7 +147,7 @@ def _learn_flow(
 
     auxiliary = follows if plan.flow_ode else None
     _fit(flow, flow.flat(paths), None, "flow", plan, generator, tell, auxiliary)
-    pairs = [reflow_pairs(flow.net, flow.noise(1024, generator)) for _ in range(plan.bank // 1024)]
+    pairs = [reflow_pairs(flow.net, flow.noise(1024, generator)) for _ in range(plan.bank // 2048)]
     data, noise = (torch.cat(part) for part in zip(*pairs, strict=True))
     _fit(flow, data, noise, "reflow", plan, generator, tell, None)
 

@@ -11,16 +11,19 @@ import torch
 from torch.nn import functional
 
 from models.host_dynamics import LONGEST_S, Codes, Doubles, Dynamics, Floats, scan
-from models.host_forecast import FADE_S, SEVERITIES, Forecast, faded, features
+from models.host_forecast import AHEAD_S, FADE_S, FAINT, SEVERITIES, Forecast, faded, features
 from models.training.hosts import History
 
-AHEAD_S = (60.0, 300.0, 900.0, 3600.0)
-"""Horizons that it learns from; others lie between them."""
-MOMENTS = 4000
-"""Asked about at most, all hosts together, half of them just after a line."""
-STEPS, LEARNING_RATE = 400, 0.05
-STATE_PENALTIES = (30.0, 3.0, 0.3)
+MOMENTS = 3000
+"""Asked about at most, all hosts together, evenly spread over the time."""
+STEPS, LEARNING_RATE = 250, 0.05
+STATE_PENALTIES = (100.0, 1.0)
 """On the squares of v, tried in turn: the state has to help on moments held out."""
+APART_PENALTY = 1e-3
+NATS = 0.05
+"""So much of the log-loss is added to the Brier score: it tells rare from never."""
+SPANS = 8
+"""A horizon is learned where a log is so many times as long."""
 LATER = 0.25
 """The last share of the moments chooses among them."""
 
@@ -32,6 +35,15 @@ class Moments(NamedTuple):
     age_s: Doubles  # (Q,) since the host's first line
     hidden: Floats  # (Q, H) of its state then
     came: npt.NDArray[np.bool_]  # (Q, A, 8) any line of the severity within each horizon
+    known: npt.NDArray[np.bool_]  # (Q, A) False where the log ends before the horizon
+
+
+class _Parts(NamedTuple):
+    """Of one horizon."""
+
+    bias: Floats  # (8,)
+    rates: Floats  # (M,)
+    state: Floats  # (H, 8)
 
 
 def fit_forecast(
@@ -45,29 +57,38 @@ def fit_forecast(
     """A forecast for these hosts. latents: (T, D) of the templates, code: (T,) their codes."""
     rng = np.random.default_rng(seed)
     share = MOMENTS / max(sum(len(h.times_s) for h in histories), 1)
-    early, late = [], []
+    early, late, longest = [], [], 0.0
     for history in histories:
         times = clock(history)
         if len(times) < 8 or times[-1] <= times[0]:
             continue
-        asked = max(int(min(share, 1.0) * len(times)), 16)
-        end = times[-1] - min(AHEAD_S[1], 0.1 * (times[-1] - times[0]))
-        at = np.concatenate([rng.uniform(times[0], end, asked), rng.choice(times, asked)])
-        at = np.sort(at[at <= end])
+        asked = max(int(min(share, 4.0) * len(times)), 16)
+        at = np.sort(rng.uniform(times[0], times[-1], asked))
         found = moments(dynamics, history, latents, code, at, AHEAD_S)
         cut = round(len(at) * (1 - LATER))
         early.append(_part(found, slice(0, cut)))
         late.append(_part(found, slice(cut, None)))
-    if not early:
-        return Forecast(
-            np.full(SEVERITIES, -10.0, np.float32),
-            np.ones(SEVERITIES, np.float32),
-            np.zeros(len(FADE_S), np.float32),
-            np.zeros((len(dynamics.hidden_bias), SEVERITIES), np.float32),
+        longest = max(longest, (times[-1] - times[0]) / SPANS)
+    hidden = len(dynamics.hidden_bias)
+    parts = [
+        _Parts(
+            np.full(SEVERITIES, np.log(FAINT), np.float32),
+            np.full(len(FADE_S), 1 / len(FADE_S), np.float32),
+            np.zeros((hidden, SEVERITIES), np.float32),
         )
-    train, test = _joined(early), _joined(late)
-    best = min(STATE_PENALTIES, key=lambda penalty: _brier(_fitted(train, penalty), test))
-    return _fitted(_joined([*early, *late]), best)
+    ]
+    if early:
+        train, test, whole = _joined(early), _joined(late), _joined([*early, *late])
+        for a, tau in enumerate(AHEAD_S.tolist()):
+            if tau > longest or not test.known[:, a].any():
+                break
+            tried = {penalty: _fitted(train, a, penalty) for penalty in STATE_PENALTIES}
+            best = min(tried, key=lambda penalty: _brier(tried[penalty], test, a))
+            parts.append(_fitted(whole, a, best))
+    # What the logs are too short for is as at the longest horizon that they can tell of.
+    parts = [*parts[1:], *[parts[-1]] * (len(AHEAD_S) + 1 - len(parts))]
+    bias, rates, state = (np.stack(column) for column in zip(*parts, strict=True))
+    return Forecast(bias, rates, state)
 
 
 def clock(history: History) -> Doubles:
@@ -83,7 +104,7 @@ def moments(
     latents: Floats,
     code: Codes,
     at_s: Doubles,
-    ahead_s: Sequence[float],
+    ahead_s: Sequence[float] | Doubles,
 ) -> Moments:
     """What was known of a host at (Q,) moments, and what came then; by `clock`'s times."""
     times, severity = clock(history), np.minimum(history.severity, SEVERITIES - 1)
@@ -102,54 +123,50 @@ def moments(
         of = times[severity == s]
         until = [np.searchsorted(of, at_s + tau, side="right") for tau in ahead_s]
         came[:, :, s] = (np.stack(until, 1) - np.searchsorted(of, at_s, side="right")[:, None]) > 0
-    return Moments(faded(counts[last], passed), at_s - times[0], hidden, came)
+    known = at_s[:, None] + np.asarray(ahead_s) <= times[-1]
+    return Moments(faded(counts[last], passed), at_s - times[0], hidden, came, known)
 
 
-def _fitted(known: Moments, penalty: float) -> Forecast:
-    """Maximum likelihood, with a penalty on what hangs on the state."""
-    torch.manual_seed(0)
-    x = torch.stack(
-        [torch.from_numpy(features(known.counts, known.age_s, tau)).float() for tau in AHEAD_S], 1
-    )  # (Q, A, M, 8)
-    hidden, came = torch.from_numpy(known.hidden), torch.from_numpy(known.came).float()
-    log_ahead = (torch.tensor(AHEAD_S) / 60.0).log()[:, None]  # (A, 1)
-    share = came.mean((0, 1)).clamp(1e-4, 1 - 1e-4)
-    bias = ((-(-share).log1p()).log() - 1.0).requires_grad_()
-    growth = torch.zeros(SEVERITIES, requires_grad=True)
-    rates = torch.full((len(FADE_S),), -2.0, requires_grad=True)
+def _fitted(known: Moments, a: int, penalty: float) -> _Parts:
+    """The least Brier score at one horizon, with a penalty on what hangs on the state."""
+    asked = known.known[:, a]
+    x = torch.from_numpy(features(known.counts, known.age_s, float(AHEAD_S[a]))[asked]).float()
+    hidden = torch.from_numpy(known.hidden[asked])
+    came = torch.from_numpy(known.came[asked, a]).float()
+    # From the moving average that does best.
+    expected = FAINT * torch.expm1(x)
+    errors = ((-torch.expm1(-expected) - came[:, None]) ** 2).mean((0, 2))  # (M,)
+    common = torch.tensor(float(np.log(FAINT)), requires_grad=True)
+    apart = torch.zeros(SEVERITIES, requires_grad=True)
+    rates = torch.full((len(FADE_S),), -4.0)
+    rates[int(errors.argmin())] = 0.54  # softplus of it is 1
+    rates.requires_grad_()
     state = torch.zeros(hidden.shape[1], SEVERITIES, requires_grad=True)
-    parameters = [bias, growth, rates, state]
-    optimiser = torch.optim.Adam(parameters, lr=LEARNING_RATE)
+    parameters = [common, apart, rates, state]
+    optimiser = torch.optim.Adam(parameters, lr=LEARNING_RATE, betas=(0.9, 0.99))
     for _ in range(STEPS):
-        log_hazard = (
-            bias
-            + functional.softplus(growth) * log_ahead
-            + torch.einsum("qams,m->qas", x, functional.softplus(rates))
-            + (hidden @ state)[:, None]
-        ).clamp(-30, 10)
-        hazard = log_hazard.exp()
-        log_came = (-torch.expm1(-hazard)).clamp_min(1e-12).log()
-        loss = (torch.where(came > 0, -log_came, hazard)).mean()
-        loss = loss + penalty * (state**2).mean()
+        weights = functional.softplus(rates)
+        log_hazard = common + apart + torch.einsum("qms,m->qs", x, weights) + hidden @ state
+        hazard = log_hazard.clamp(-30, 4).exp()
+        probability = -torch.expm1(-hazard)
+        nats = torch.where(came > 0, -probability.clamp_min(1e-9).log(), hazard.clamp_max(20))
+        loss = ((probability - came) ** 2).mean() + NATS * nats.mean()
+        # A severity that hardly came is taken to be like the others.
+        loss = loss + penalty * (state**2).mean() + APART_PENALTY * (apart**2).mean()
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         optimiser.step()
     with torch.no_grad():
-        return Forecast(
-            bias.numpy().copy(),
-            functional.softplus(growth).numpy(),
-            functional.softplus(rates).numpy(),
-            state.numpy().copy(),
-        )
+        bias = (common + apart).numpy()
+        return _Parts(bias, functional.softplus(rates).numpy(), state.numpy().copy())
 
 
-def _brier(forecast: Forecast, known: Moments) -> float:
-    squares = [
-        (forecast.probability(known.counts, known.age_s, known.hidden, tau) - known.came[:, a])
-        ** 2
-        for a, tau in enumerate(AHEAD_S)
-    ]
-    return float(np.mean(squares))
+def _brier(parts: _Parts, known: Moments, a: int) -> float:
+    asked = known.known[:, a]
+    x = features(known.counts, known.age_s, float(AHEAD_S[a]))[asked]
+    log_hazard = parts.bias + np.einsum("qms,m->qs", x, parts.rates)
+    log_hazard = np.clip(log_hazard + known.hidden[asked] @ parts.state, -30, 4)
+    return float(((-np.expm1(-np.exp(log_hazard)) - known.came[asked, a]) ** 2).mean())
 
 
 def _joined(parts: Sequence[Moments]) -> Moments:
@@ -157,4 +174,4 @@ def _joined(parts: Sequence[Moments]) -> Moments:
 
 
 def _part(of: Moments, part: slice) -> Moments:
-    return Moments(of.counts[part], of.age_s[part], of.hidden[part], of.came[part])
+    return Moments(of.counts[part], of.age_s[part], of.hidden[part], of.came[part], of.known[part])

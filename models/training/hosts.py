@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from models.host_dynamics import CEILING, LONGEST_S, Codes, Dynamics, Floats, bounded
+from models.host_dynamics import CEILING, LONGEST_S, STRAY, Codes, Dynamics, Floats, bounded
 
 SCALES = ((3.0, 0.01), (0.7, 0.003), (0.2, 0.0003), (0.04, 0.00003))
 """Rates to begin with: (per line, per second)."""
@@ -25,9 +25,11 @@ WINDOW, WARM_UP = 96, 32
 """Lines of a window; the first ones, unless the host begins with them, only move the state."""
 BATCH = 16
 """Windows of one step."""
-STEPS, PATIENCE, LOOK_EVERY = 1500, 12, 25
-HELD_OUT = 0.15
-"""The last share of each host's lines chooses when to stop."""
+STEPS, PATIENCE, LOOK_EVERY = 1500, 6, 30
+HELD_OUT, FOLDS, MANY = 6, 3, 300
+"""Of so many stretches of the lines one chooses when to stop: hosts change their ways, and the
+last lines alone would stand for the last of them only. Below MANY stretches FOLDS models are
+fitted, each with another third held out."""
 SMOOTHING = 5.0
 """So many lines of the common shares are mixed into each host's own."""
 DROPOUT, WEIGHT_DECAY, LEARNING_RATE = 0.15, 0.02, 4e-3
@@ -75,9 +77,9 @@ class HostModule(nn.Module):
         scales = len(self.log_rate_line)
         step = gap_s[..., None] * self.log_rate_time.exp() + self.log_rate_line.exp()
         passed = step.cumsum(1).permute(0, 2, 1)  # (B, R, L)
-        between = passed[..., :, None] - passed[..., None, :]  # (B, R, t, i)
-        before = torch.ones(length, length, dtype=torch.bool).tril(-1)
-        weights = torch.where(before, (-between.clamp_min(0)).exp(), torch.zeros(()))
+        later = torch.full((length, length), -torch.inf).triu()  # a line is no part of its past
+        exponent = passed[..., None, :] - passed[..., :, None]  # (B, R, t, i)
+        weights = (exponent + later).exp()
         parts = driven.reshape(b, length, scales, s // scales)
         state = torch.einsum("brti,birp->btrp", weights, parts).reshape(b, length, s)
         state = functional.dropout(state, DROPOUT, self.training)
@@ -118,15 +120,40 @@ def fit(
     dynamics = _codebook(histories, latents, ids)
     code = dynamics.code(latents, ids)
     shares = _shares(histories, code, dynamics)
-    cuts = [round(len(h.templates) * (1 - HELD_OUT)) for h in histories]
-    train = _windows(histories, code, shares, [(0, cut) for cut in cuts])
-    held = _windows(
-        histories,
-        code,
-        shares,
-        [(cut, len(h.templates)) for h, cut in zip(histories, cuts, strict=True)],
-    )
-    module = HostModule(latents.shape[1], dynamics.codes)
+    windows = _windows(histories, code, shares)
+    stretch = torch.arange(len(windows.code))
+    table = torch.from_numpy(latents)
+    dim = latents.shape[1]
+    # Of a short log each stretch has its turn: two of them alone would not tell when to stop.
+    folds = FOLDS if len(stretch) < MANY else 1
+    curves, usual = [], []
+    for fold in range(folds):
+        held_out = stretch % (FOLDS if folds > 1 else HELD_OUT) == fold
+        train, held = (_Windows(*(part[of] for part in windows)) for of in (~held_out, held_out))
+        module = HostModule(dim, dynamics.codes)
+        nats = _train(module, table, train, steps, rng, held, report)
+        curves.append(torch.stack([part.sum() for part in nats]))
+        usual.append(nats)
+    length = min(len(curve) for curve in curves)
+    best = int(torch.stack([curve[:length] for curve in curves]).sum(0).argmin())
+    module = HostModule(dim, dynamics.codes)
+    _train(module, table, windows, best * LOOK_EVERY, rng, None, report)
+    return _finished(module, dynamics, torch.cat([nats[best] for nats in usual]).numpy())
+
+
+def _train(
+    module: HostModule,
+    latents: torch.Tensor,
+    windows: _Windows,
+    steps: int,
+    rng: np.random.Generator,
+    held: _Windows | None,
+    report: Report | None,
+) -> list[torch.Tensor]:
+    """Train in place; before each LOOK_EVERY steps the nats of the lines held out.
+
+    Ends early where these get no better.
+    """
     rates = [module.log_rate_line, module.log_rate_time]
     weights = [p for p in module.parameters() if all(p is not rate for rate in rates)]
     optimiser = torch.optim.AdamW(
@@ -136,29 +163,25 @@ def fit(
         ],
         lr=LEARNING_RATE,
     )
-    table = torch.from_numpy(latents)
-    best, kept, waited = 0.0, _state(module), 0
-    for step in range(1, steps + 1):
+    found: list[torch.Tensor] = []
+    for step in range(steps + 1):
+        if held is not None and step % LOOK_EVERY == 0:
+            found.append(_evaluate(module, latents, held))
+            means = [float(nats.mean()) for nats in found]
+            if len(means) - 1 - int(np.argmin(means)) >= PATIENCE:
+                break
+        if step == steps:
+            break
         module.train()
-        chosen = torch.from_numpy(rng.integers(0, len(train.code), BATCH))
-        loss = _nats(module, table, _Windows(*(part[chosen] for part in train))).mean()
+        chosen = torch.from_numpy(rng.integers(0, len(windows.code), BATCH))
+        loss = _nats(module, latents, _Windows(*(part[chosen] for part in windows))).mean()
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(module.parameters(), 1.0)
         optimiser.step()
-        if step % LOOK_EVERY == 0:
-            found = float(_evaluate(module, table, held).mean()) if len(held.code) else loss.item()
-            if report is not None:
-                report(step, loss.item(), found)
-            if found < best - 1e-3:
-                best, kept, waited = found, _state(module), 0
-            else:
-                waited += 1
-                if waited >= PATIENCE:
-                    break
-    module.load_state_dict(kept)
-    usual = _evaluate(module, table, held).numpy() if len(held.code) else np.zeros(0, np.float32)
-    return _finished(module, dynamics, usual)
+        if report is not None and step % LOOK_EVERY == 0:
+            report(step, loss.item(), float(found[-1].mean()) if found else float("nan"))
+    return found
 
 
 def _codebook(
@@ -202,16 +225,15 @@ def _shares(histories: Sequence[History], code: Codes, dynamics: Dynamics) -> Fl
     return np.stack(found).astype(np.float32)
 
 
-def _windows(
-    histories: Sequence[History], code: Codes, shares: Floats, parts: Sequence[tuple[int, int]]
-) -> _Windows:
-    """Overlapping windows over part of each history; each of its lines counts in one of them."""
+def _windows(histories: Sequence[History], code: Codes, shares: Floats) -> _Windows:
+    """Overlapping windows, one a stretch; each line counts in one of them."""
     columns: list[list[npt.NDArray[np.generic]]] = [[], [], [], [], []]
-    for history, share, (low, high) in zip(histories, shares, parts, strict=True):
+    for history, share in zip(histories, shares, strict=True):
         gaps = np.diff(history.times_s, prepend=history.times_s[:1]).clip(0, LONGEST_S)
-        for start in range(low, high, WINDOW - WARM_UP):
+        lines = len(history.templates)
+        for start in range(0, lines, WINDOW - WARM_UP):
             first = max(start - WARM_UP, 0)
-            last = min(start + WINDOW - WARM_UP, high)
+            last = min(start + WINDOW - WARM_UP, lines)
             pad = (0, WINDOW - (last - first))
             templates = history.templates[first:last]
             counts = np.arange(first, last) >= start
@@ -220,9 +242,6 @@ def _windows(
             columns[2].append(np.pad(gaps[first:last].astype(np.float32), pad))
             columns[3].append(np.log(share))
             columns[4].append(np.pad(counts.astype(np.float32), pad))
-    if not columns[0]:
-        none = torch.zeros(0, WINDOW)
-        return _Windows(none.long(), none.long(), none, torch.zeros(0, shares.shape[1]), none)
     return _Windows(*(torch.from_numpy(np.stack(column)) for column in columns))
 
 
@@ -231,7 +250,8 @@ def _nats(module: HostModule, latents: torch.Tensor, windows: _Windows) -> torch
     ratios = module(latents[windows.template], windows.code, windows.gap_s)
     total = (ratios + windows.log_base[:, None]).logsumexp(-1)
     own = ratios.gather(-1, windows.code[..., None])[..., 0]
-    nats: torch.Tensor = (total - own)[windows.counts > 0]
+    ratio = (own - total)[windows.counts > 0].exp()
+    nats: torch.Tensor = -(STRAY + (1 - STRAY) * ratio).log()
     return nats
 
 
@@ -243,10 +263,6 @@ def _evaluate(module: HostModule, latents: torch.Tensor, windows: _Windows) -> t
         for low in range(0, len(windows.code), 64)
     ]
     return torch.cat(parts)
-
-
-def _state(module: HostModule) -> dict[str, torch.Tensor]:
-    return {name: value.clone() for name, value in module.state_dict().items()}
 
 
 def _finished(module: HostModule, dynamics: Dynamics, usual: Floats) -> Dynamics:

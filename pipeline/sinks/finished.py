@@ -12,7 +12,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.sinks.copied import as_they_are, copy
+from pipeline.sinks.copied import COPIED_ROWS, as_they_are, copy
 from pipeline.sinks.openfile import HIDDEN, OPEN_SUFFIX
 from pipeline.sinks.salvage import Contents, relabelled
 
@@ -46,12 +46,13 @@ def finish(stream: Path, contents: Contents, file_format: FileFormat) -> Path:
     temporary = folder / f"{HIDDEN}{target.name}{TEMPORARY}"
     folder.mkdir(exist_ok=True)
     try:
-        groups = _groups(relabelled(stream, contents), GROUP_ROWS[file_format])
+        batches_read, rows = relabelled(stream, contents), GROUP_ROWS[file_format]
         if file_format == "parquet":
-            _write_parquet(temporary, contents.schema, groups)
+            _write_parquet(temporary, contents.schema, _groups(batches_read, rows, rows))
         elif batches := as_they_are(stream, contents):
             copy(stream, temporary, contents, batches)
         else:
+            groups = _groups(batches_read, rows, COPIED_ROWS)
             _write_arrow(temporary, contents.schema, groups)
         _sync(temporary)
         temporary.rename(target)
@@ -69,21 +70,32 @@ _GROUP_BYTES = 64 << 20
 """Very long lines make smaller groups: memory stays flat."""
 
 
-def _groups(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
+def _groups(batches: Iterator[pa.RecordBatch], rows: int, enough: int) -> Iterator[pa.Table]:
+    """Tables of one chunk a column, of `rows` rows or so.
+
+    A batch of `enough` rows waits for no other. Each group is let go of before the next is read.
+    """
     group: list[pa.RecordBatch] = []
     held = size = 0
     for batch in batches:
-        if not group and batch.num_rows >= rows // 2:
-            yield pa.Table.from_batches([batch])  # large enough, and put together at no cost
-            continue
         group.append(batch)
         held += batch.num_rows
         size += batch.nbytes
-        if held >= rows or size >= _GROUP_BYTES:
-            yield pa.Table.from_batches(group).combine_chunks()
-            group, held, size = [], 0, 0
+        large = batch.num_rows >= enough
+        del batch
+        if large or held >= rows or size >= _GROUP_BYTES:
+            yield _combined(group)
+            held = size = 0
     if group:
-        yield pa.Table.from_batches(group).combine_chunks()
+        yield _combined(group)
+
+
+def _combined(group: list[pa.RecordBatch]) -> pa.Table:
+    """All of the group, which is empty afterwards."""
+    table = pa.Table.from_batches(group)
+    several = len(group) > 1
+    group.clear()
+    return table.combine_chunks() if several else table
 
 
 def _write_arrow(path: Path, schema: pa.Schema, groups: Iterator[pa.Table]) -> None:
@@ -91,6 +103,7 @@ def _write_arrow(path: Path, schema: pa.Schema, groups: Iterator[pa.Table]) -> N
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema, options=options) as out:
         for table in groups:
             out.write_table(table)
+            del table
 
 
 def _write_parquet(path: Path, schema: pa.Schema, groups: Iterator[pa.Table]) -> None:
@@ -107,6 +120,7 @@ def _write_parquet(path: Path, schema: pa.Schema, groups: Iterator[pa.Table]) ->
     ) as out:
         for table in groups:
             out.write_table(table, row_group_size=table.num_rows)
+            del table
 
 
 def _sync(path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from pipeline.heap import give_back
 from pipeline.sinks import explained
 from pipeline.sinks.finished import FileFormat, finish
 from pipeline.sinks.openfile import OpenFile
@@ -57,8 +58,15 @@ class Finisher:
     def _start(self, work: Callable[[], None]) -> None:
         self.wait()
         # A daemon, because a stream loop that failed must not wait for a disk to exit.
-        self._thread = threading.Thread(target=work, name="finish", daemon=True)
+        self._thread = threading.Thread(
+            target=self._work, args=(work,), name="finish", daemon=True
+        )
         self._thread.start()
+
+    def _work(self, work: Callable[[], None]) -> None:
+        give_back()  # what the loop has freed makes room for what this takes
+        work()
+        give_back()
 
     def _finish(self, file: OpenFile) -> None:
         try:

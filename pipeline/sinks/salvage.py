@@ -80,6 +80,7 @@ def scan(path: Path, *, check: bool) -> Contents:
                 batches += 1
                 rows += batch.num_rows
                 end = source.tell()
+                del batch  # or two are held while the next is read
         except StopIteration:
             end = source.tell()
         except (pa.ArrowException, OSError) as error:
@@ -102,7 +103,10 @@ def relabelled(path: Path, contents: Contents) -> Iterator[pa.RecordBatch]:
             columns = batch.columns
             for i, values in contents.labels.items():
                 columns[i] = _with_labels(columns[i], values, move.get(i))
-            yield pa.RecordBatch.from_arrays(columns, schema=contents.schema)
+            batch = pa.RecordBatch.from_arrays(columns, schema=contents.schema)
+            del columns
+            yield batch
+            del batch  # as above
 
 
 def _reader(source: pa.NativeFile, columns: Sequence[int] = ()) -> pa.RecordBatchStreamReader:

@@ -133,11 +133,16 @@ def test_gradients_reach_every_parameter() -> None:
 
 
 def test_paths_and_flat_numbers_are_inverse() -> None:
-    flow = TrajectoryFlow(5, 3, hidden=8)
-    paths = torch.randn(64, 5, 3) * 4 + 1
+    flow = TrajectoryFlow(9, 3, hidden=8)
+    knots = torch.randn(64, 3, 3) * 4 + 1
+    halves = torch.tensor([0, 1, 2, 3]) / 4
+    straight = [knots[:, i, None] + halves[:, None] * (knots[:, i + 1] - knots[:, i])[:, None]
+                for i in (0, 1)]  # fmt: skip
+    paths = torch.cat((*straight, knots[:, 2:]), dim=1)  # (64, 9, 3), straight between knots
     flow.measure(paths)
     torch.testing.assert_close(flow.paths(flow.flat(paths)), paths)
     assert flow.flat(paths).std(0).sub(1).abs().max() < 1e-5
+    assert flow.noise(5).shape == (5, 9)
 
 
 def test_curriculum_goes_from_the_ode_to_the_flow() -> None:

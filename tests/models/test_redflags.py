@@ -1,4 +1,4 @@
-"""The warnings of a training that goes wrong come when it does, once, and not when it goes well."""
+"""The warnings of a training come when it goes wrong, once, and not when it goes well."""
 
 from __future__ import annotations
 

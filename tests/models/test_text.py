@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.text import MAX_TOKENS, canonical, may_have_slots, significant_slots
+from models.slots import may_have_slots, significant_slots
+from models.text import MAX_TOKENS, canonical
 from tests.support import shared
 
 DIGITS = b"0123456789"

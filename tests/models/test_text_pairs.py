@@ -2,7 +2,8 @@
 
 import pytest
 
-from models.text import canonical, may_have_slots, significant_slots, slot_reader
+from models.slots import may_have_slots, significant_slots, slot_reader
+from models.text import canonical
 
 DIGITS = b"0123456789"
 

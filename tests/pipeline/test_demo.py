@@ -17,8 +17,11 @@ def test_the_demo_learns_shows_judges_and_keeps(prior: str, tmp_path: Path) -> N
     out = tmp_path / "demo"
     done = CliRunner().invoke(
         cli,
-        ["trajectory", "demo", "--steps", "8", "--look-every", "4", "--prior", prior]
-        + ["--out", str(out), "--threads", str(torch.get_num_threads())],
+        [
+            *("trajectory", "demo", "--steps", "8", "--look-every", "4", "--prior", prior),
+            *("--samples", "20", "--out", str(out)),
+            *("--threads", str(torch.get_num_threads())),
+        ],
     )
     assert done.exit_code == 0, done.output
     for step in (4, 8):
@@ -38,7 +41,18 @@ def test_the_same_seed_learns_the_same(tmp_path: Path) -> None:
     weights = []
     for name in ("a", "b"):
         out = tmp_path / name
-        args = ["trajectory", "demo", "--steps", "4", "--out", str(out), "--seed", "3"]
+        args = [
+            "trajectory",
+            "demo",
+            "--steps",
+            "4",
+            "--samples",
+            "20",
+            "--out",
+            str(out),
+            "--seed",
+            "3",
+        ]
         done = CliRunner().invoke(cli, [*args, "--threads", str(torch.get_num_threads())])
         assert done.exit_code == 0, done.output
         weights.append((out / "model.safetensors").read_bytes())

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
 
-from pipeline.sinks import arrow, copied
+from pipeline.sinks import arrow, copied, finished
 from pipeline.sinks.arrow import ArrowSink
 from pipeline.sinks.finished import FileFormat
 from tests.pipeline.batches import DAY_US, NOON_US, Batches
@@ -224,6 +224,21 @@ def test_a_stream_that_turns_is_compressed_and_regrouped(
     assert rows(tmp_path) == written(batches)
     (path,) = tmp_path.glob("date=*/*.arrow")
     assert path.stat().st_size < sum(batch.nbytes for batch in batches) / 2
+
+
+def test_a_large_batch_among_small_ones_waits_for_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes in what lies before it, so that none is left small but the last."""
+    monkeypatch.setattr(finished, "COPIED_ROWS", 200)
+    make = Batches()
+    batches = [make.batch(n) for n in (10, 20, 250, 300, 30, 200, 40, 50)]
+    sink = ArrowSink(tmp_path, make.schema)
+    for batch in batches:
+        sink.write(batch)
+    sink.close()
+    assert group_sizes(tmp_path) == [280, 300, 230, 90]
+    assert rows(tmp_path) == written(batches)
 
 
 def test_small_batches_become_large_ones(tmp_path: Path) -> None:

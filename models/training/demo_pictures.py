@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from models import characters
 from models.training.characters import Trained
-from pipeline.demo_report import flowed
+from models.training.demo_report import flowed, spoken
 
 SMOOTH = 25
 """Steps that a loss is averaged over."""
@@ -75,7 +75,7 @@ def _samples(trained: Trained) -> Figure:
     model = trained.model
     generator = torch.Generator().manual_seed(0)
     paths = model.prior_path(model.start(1000, generator)).path
-    found = map(characters.read, characters.text(model.sample(paths, generator=generator)))
+    found = map(characters.read, spoken(model, paths, generator))
     valid = [pair for pair in found if pair is not None]
     figure = Figure(figsize=(9.0, 3.0), layout="constrained")
     left, right = figure.subplots(1, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -21,8 +22,10 @@ from models.trajectory import Trajectory
 
 STEPS = (1, 2, 4, 8, 16, 50)
 """Evaluations that both priors are judged at."""
-GROUPS, OF_GROUP = 40, 25
-"""Starts that are shared, and samples of each."""
+LEAST = 0.05
+"""Characters less likely than this share of the likeliest are not drawn; noise is at 0.067."""
+OF_GROUP = 25
+"""Samples of a shared start."""
 Result = TypeVar("Result")
 
 
@@ -52,6 +55,7 @@ class Watch:
     def say(self, text: str) -> None:
         """Print without breaking the bar."""
         tqdm.write(text)
+        sys.stdout.flush()
 
     def close(self) -> None:
         """The bar is done with."""
@@ -77,7 +81,12 @@ class Watch:
 @torch.no_grad()
 def decoded(model: Trajectory, z0: Tensor, generator: torch.Generator) -> list[str]:
     """Sequences of the ODE prior from z0 (n, D)."""
-    return characters.text(model.sample(model.prior_path(z0).path, generator=generator))
+    return spoken(model, model.prior_path(z0).path, generator)
+
+
+def spoken(model: Trajectory, path: Tensor, generator: torch.Generator) -> list[str]:
+    """Sequences decoded along paths (n, L, D), without what is hardly ever meant (min-p)."""
+    return characters.text(model.sample(path, least=LEAST, generator=generator))
 
 
 @torch.no_grad()
@@ -104,7 +113,7 @@ def report(
     """The figures of n samples: the ODE prior's, shared against random starts, the flow's."""
     generator = torch.Generator().manual_seed(seed + 1)
     ode = characters.summary(decoded(model, model.start(n, generator), generator))
-    starts = model.start(GROUPS, generator).repeat_interleave(OF_GROUP, 0)
+    starts = model.start(max(n // OF_GROUP, 1), generator).repeat_interleave(OF_GROUP, 0)
     shared = decoded(model, starts, generator)
     groups = [shared[i : i + OF_GROUP] for i in range(0, len(shared), OF_GROUP)]
     agreements = [a for a in map(characters.agreement, groups) if a == a]
@@ -160,7 +169,7 @@ def _row(
     took_s: float | None,
     generator: torch.Generator,
 ) -> str:
-    found = characters.summary(characters.text(model.sample(path, generator=generator)))
+    found = characters.summary(spoken(model, path, generator))
     took = "–" if took_s is None else f"{took_s * 1e6:.1f}"
     return (
         f"| {name} | {evaluations} | {found['valid']:.1%} | {found['letters']:.0f} "
