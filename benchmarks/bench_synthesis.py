@@ -43,6 +43,8 @@ class Figures(NamedTuple):
     judged: float
     distinct: float
     copied: float
+    copied_of_long: float
+    """Of the lines of six words and more: shorter ones can't be copied."""
     strange: float
     """With a word of more than three letters that the training corpus has nowhere."""
 
@@ -59,11 +61,12 @@ class Known(NamedTuple):
         runs = {hash(run) for text in texts for run in runs_of(text)}
         return cls(runs, {word for text in texts for word in _WORD.findall(text)})
 
-    def shares(self, texts: list[str]) -> tuple[float, float]:
-        """Of texts that are copied, and that are strange."""
+    def shares(self, texts: list[str]) -> tuple[float, float, float]:
+        """Of texts that are copied, of long ones that are, and of texts that are strange."""
         copied = sum(any(hash(run) in self.runs for run in runs_of(text)) for text in texts)
         strange = sum(not self.words.issuperset(_WORD.findall(text)) for text in texts)
-        return copied / len(texts), strange / len(texts)
+        long = sum(bool(runs_of(text)) for text in texts)
+        return copied / len(texts), copied / max(long, 1), strange / len(texts)
 
 
 def measure(lines: list[Line], judge: Engine, known: Known) -> Figures:
