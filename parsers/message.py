@@ -23,6 +23,10 @@ class Severity(IntEnum):
     DEBUG = 7
 
 
+KEYWORDS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
+"""Severities by code as syslog.conf writes them."""
+
+
 class Facility(IntEnum):
     """RFC 5424 section 6.2.1, table 1, under the names of syslog(3)."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.feedback import SEVERITIES
+from parsers.message import KEYWORDS
 from pipeline.pipes import reader_may_leave
 from pipeline.synthesis import Format, nearest, writable, written
 
@@ -26,7 +26,7 @@ _SEED_BITS = 31
 @click.command("sample")
 @click.option(
     "--severity",
-    type=click.Choice(SEVERITIES),
+    type=click.Choice(KEYWORDS),
     help="Of all lines; without it they are as common as running machines have them.",
 )
 @click.option("--app", metavar="NAME", help="The program that says it; without it, many.")
@@ -102,9 +102,9 @@ def sample_lines(
     seed = secrets.randbits(_SEED_BITS) if seed is None else seed
     common = [float(share) for share in judge.emission_prior]
     severities = (
-        Random(seed).choices(range(len(SEVERITIES)), common, k=lines)
+        Random(seed).choices(range(len(KEYWORDS)), common, k=lines)
         if severity is None
-        else [SEVERITIES.index(severity)] * lines
+        else [KEYWORDS.index(severity)] * lines
     )
     drawn = writer.draw(
         severities,

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from models.text import canonical
+from parsers.message import KEYWORDS
 from parsers.syslog import Parser
 from pipeline.feedback_file import FeedbackError, Said, Undone, Verdict, Writer, decode
 from pipeline.scorer import MAX_APP_BYTES, MAX_KEY_BYTES
 from pipeline.templates import template_id
 
 FILE = "feedback.jsonl"
-SEVERITIES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
+SEVERITIES = KEYWORDS
 """Severity keywords by code, RFC 5424 Table 2 (as syslog.conf writes them)."""
 _KNOWN_BY_BYTES = 4096
 _ALSO = {"emergency": 0, "panic": 0, "critical": 2, "error": 3, "warn": 4, "informational": 6}

@@ -32,6 +32,8 @@ from prometheus_client import Histogram as LabelledHistogram
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+from parsers.message import KEYWORDS
+
 _PREFIX = "ltt_stream"
 LATENCY_BUCKETS_S = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
@@ -39,7 +41,7 @@ LATENCY_BUCKETS_S = (
 )
 STAGE_BUCKETS_S = (0.0001, 0.00025, 0.0005, *LATENCY_BUCKETS_S)
 BATCH_BUCKETS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536)
-SEVERITIES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
+SEVERITIES = KEYWORDS
 """Severity keywords by code, RFC 5424 Table 2 (as syslog.conf writes them)."""
 PATHS = ("cache", "model", "shed")
 REPLAY_DROPS = ("evicted", "refused", "disputed", "spoilt")
