@@ -167,7 +167,7 @@ class TrajectoryFlow(nn.Module):
 
     STRIDE = 4
 
-    def __init__(self, length: int, latent: int, hidden: int = 256, blocks: int = 2) -> None:
+    def __init__(self, length: int, latent: int, hidden: int = 160, blocks: int = 2) -> None:
         super().__init__()
         self.length, self.latent = length, latent
         self.knots = (length - 1) // self.STRIDE + 1

@@ -58,7 +58,7 @@ class Terms(NamedTuple):
     """The terms of the loss, not yet weighed, and the path they are of."""
 
     reconstruction: Tensor  # nats a token
-    epps_pulley: Tensor  # about 1 where z(t) ~ N(0, I)
+    epps_pulley: Tensor  # about 1 where z(0) ~ N(0, I)
     ode: Tensor  # squared error of the increments, summed over a path, mean of the dimensions
     path: Tensor  # (B, L, D)
 
@@ -141,11 +141,7 @@ class Trajectory(nn.Module):
             seen = path + (0.1 + strength) * ripple + strength * shift
         logits = self.decoder(seen, tokens)  # (B, L, V)
         reconstruction = functional.cross_entropy(logits.flatten(0, 1), tokens.flatten())
-        somewhere = int(torch.randint(path.shape[1], (1,), generator=generator))
-        normal = 0.5 * (
-            epps_pulley(path[:, 0], generator=generator)
-            + epps_pulley(path[:, somewhere], generator=generator)
-        )
+        normal = epps_pulley(path[:, 0], generator=generator)
         return Terms(reconstruction, normal, self.ode_matching(path), path)
 
     def ode_matching(self, path: Tensor) -> Tensor:

@@ -85,8 +85,9 @@ def demo(
     click.echo(f"trained in {trained.seconds:.0f} s")
     click.echo(report(trained.model, trained.flow, samples, STEPS, seed))
     if out is not None:
+        save(out, trained.model, trained.flow)
+        click.echo(f"wrote {out}")
         from models.training.demo_pictures import draw
 
-        save(out, trained.model, trained.flow)
-        for path in [out, *draw(out, trained, watch.history)]:
+        for path in draw(out, trained, watch.history):
             click.echo(f"wrote {path}")

@@ -28,10 +28,10 @@ Prior = Literal["trajectory", "summary"]
 class Plan:
     """How long each stage takes, and what the parts of the loss weigh."""
 
-    path_steps: int = 3200
+    path_steps: int = 2600
     flow_steps: int = 2500
     reflow_steps: int = 1500
-    batch: int = 64
+    batch: int = 96
     flow_batch: int = 512
     rate: float = 2e-3
     jitter: float = 0.6
