@@ -7,14 +7,10 @@ saved: training rounds them (`round_for_storage`) before it measures.
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -22,9 +18,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from models.errors import CheckpointError as CheckpointError
+from models.folder import misfit, read_folder, write_folder
 from models.raccoon import CLASSES, Architecture, Raccoon
 
 SCHEMA = "ltt-stream/raccoon/2"
+WEIGHTS = "model.safetensors"
 NAME = "raccoon"
 EMISSION_PRIOR = (0.001, 0.001, 0.004, 0.05, 0.12, 0.1, 0.7, 0.024)
 """Severities that running machines emit, emerg … debug: mostly info, little debug."""
@@ -71,23 +69,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     tensors = {name: _compact(tensor) for name, tensor in state.items()}
     tensors |= {_TABLE: table, _SCALE: scale}
     tensors[_REFERENCE] = torch.from_numpy(np.sort(checkpoint.reference_surprise)[:4096])
-    weights = save(tensors)
-    config = {
-        "schema": SCHEMA,
-        "architecture": checkpoint.model.architecture.as_dict(),
-        "weights_sha256": hashlib.sha256(weights).hexdigest(),
-        **vars(checkpoint.card),
-    }
-    fresh = path.with_name(f".{path.name}.new.{os.getpid()}")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    write_synced(fresh / "model.safetensors", weights)
-    write_synced(fresh / "config.json", msgspec.json.format(msgspec.json.encode(config)) + b"\n")
-    old = path.with_name(f".{path.name}.old.{os.getpid()}")
-    if path.exists():
-        path.rename(old)
-    fresh.rename(path)
-    shutil.rmtree(old, ignore_errors=True)
+    config = {"architecture": checkpoint.model.architecture.as_dict(), **vars(checkpoint.card)}
+    write_folder(path, SCHEMA, WEIGHTS, save(tensors), config)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -99,15 +82,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """
     if not (path / "config.json").exists() and (path / NAME / "config.json").exists():
         path = path / NAME
-    weights_path, config_path = path / "model.safetensors", path / "config.json"
-    config = _config(config_path)
-    try:
-        weights = weights_path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"{weights_path}: {error.strerror}") from error
-    digest = hashlib.sha256(weights).hexdigest()
-    if digest != config.get("weights_sha256"):
-        raise CheckpointError(f"{weights_path}: truncated or damaged (its SHA-256 is another)")
+    config, weights, digest = read_folder(path, SCHEMA, WEIGHTS)
     try:
         architecture = Architecture(**config["architecture"])
         card = Card(**{f.name: config[f.name] for f in fields(Card)})
@@ -119,32 +94,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
         reference = tensors.pop(_REFERENCE).numpy()
         model.load_state_dict(tensors)
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{config_path}: does not fit its weights: {reason}") from error
+        raise misfit(path, error) from error
     model.eval()
     return Checkpoint(model, card, reference, f"{path.name}-{digest[:8]}")
-
-
-def write_synced(path: Path, data: bytes) -> None:
-    """Write a file and wait until the disk has it."""
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _config(path: Path) -> dict[str, Any]:
-    try:
-        config = msgspec.json.decode(path.read_bytes())
-    except OSError as error:
-        raise CheckpointError(f"{path}: {error.strerror}") from error
-    except msgspec.DecodeError as error:
-        raise CheckpointError(f"{path}: truncated or not JSON: {error}") from error
-    schema = config.get("schema") if isinstance(config, dict) else None
-    if schema != SCHEMA:
-        raise CheckpointError(f"{path}: schema {schema!r}, this program reads {SCHEMA!r}")
-    assert isinstance(config, dict)
-    return config
 
 
 def round_for_storage(model: Raccoon) -> None:

@@ -8,26 +8,22 @@ saved.
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from models.checkpoint import write_synced
-from models.errors import CheckpointError
 from models.flow_matching import TrajectoryFlow
+from models.folder import misfit, read_folder, write_folder
 from models.trajectory import Trajectory, TrajectoryArchitecture
 
 SCHEMA = "ltt-stream/trajectory/1"
+WEIGHTS = "model.safetensors"
 _MODEL, _FLOW, _EXTRA = "model.", "flow.", "extra."
 
 
@@ -48,7 +44,7 @@ def save(path: Path, model: Trajectory, flow: TrajectoryFlow | None = None, **ex
     extra: tensors, and whatever JSON can say; `load` gives it back by the same names.
     """
     state = {_MODEL + name: tensor for name, tensor in model.state_dict().items()}
-    config: dict[str, Any] = {"schema": SCHEMA, "architecture": model.architecture.as_dict()}
+    config: dict[str, Any] = {"architecture": model.architecture.as_dict()}
     if flow is not None:
         config["flow"] = {
             "length": flow.length,
@@ -59,17 +55,7 @@ def save(path: Path, model: Trajectory, flow: TrajectoryFlow | None = None, **ex
     state |= {_EXTRA + name: value for name, value in extra.items() if isinstance(value, Tensor)}
     config["extra"] = {n: value for n, value in extra.items() if not isinstance(value, Tensor)}
     weights = save_tensors({name: _compact(tensor.detach()) for name, tensor in state.items()})
-    config["weights_sha256"] = hashlib.sha256(weights).hexdigest()
-    fresh = path.with_name(f".{path.name}.new.{os.getpid()}")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    write_synced(fresh / "model.safetensors", weights)
-    write_synced(fresh / "config.json", msgspec.json.encode(config) + b"\n")
-    old = path.with_name(f".{path.name}.old.{os.getpid()}")
-    if path.exists():
-        path.rename(old)
-    fresh.rename(path)
-    shutil.rmtree(old, ignore_errors=True)
+    write_folder(path, SCHEMA, WEIGHTS, weights, config)
 
 
 def load(path: Path) -> Stored:
@@ -78,15 +64,7 @@ def load(path: Path) -> Stored:
     Raises CheckpointError, one line naming the file, for one that is missing, truncated, of
     another schema or not of the shape it says.
     """
-    weights_path, config_path = path / "model.safetensors", path / "config.json"
-    config = _config(config_path)
-    try:
-        weights = weights_path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"{weights_path}: {error.strerror}") from error
-    digest = hashlib.sha256(weights).hexdigest()
-    if digest != config.get("weights_sha256"):
-        raise CheckpointError(f"{weights_path}: truncated or damaged (its SHA-256 is another)")
+    config, weights, digest = read_folder(path, SCHEMA, WEIGHTS)
     try:
         tensors = {name: _wide(tensor) for name, tensor in load_tensors(weights).items()}
         architecture = TrajectoryArchitecture(**config["architecture"])
@@ -99,8 +77,7 @@ def load(path: Path) -> Stored:
             flow.eval()
         extra = {**config["extra"], **_under(_EXTRA, tensors)}
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{config_path}: does not fit its weights: {reason}") from error
+        raise misfit(path, error) from error
     model.eval()
     return Stored(model, flow, extra, f"{path.name}-{digest[:8]}")
 
@@ -110,20 +87,6 @@ def round_for_storage(module: nn.Module) -> None:
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.copy_(parameter.to(torch.bfloat16).float())
-
-
-def _config(path: Path) -> dict[str, Any]:
-    try:
-        config = msgspec.json.decode(path.read_bytes())
-    except OSError as error:
-        raise CheckpointError(f"{path}: {error.strerror}") from error
-    except msgspec.DecodeError as error:
-        raise CheckpointError(f"{path}: truncated or not JSON: {error}") from error
-    schema = config.get("schema") if isinstance(config, dict) else None
-    if schema != SCHEMA:
-        raise CheckpointError(f"{path}: schema {schema!r}, this program reads {SCHEMA!r}")
-    assert isinstance(config, dict)
-    return config
 
 
 def _compact(tensor: Tensor) -> Tensor:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import CheckpointError
-from models.host_checkpoint import CONFIG, HostModel, load_hosts
+from models.folder import CONFIG
+from models.host_checkpoint import HostModel, load_hosts
 from pipeline.config import Config, ConfigError
 from pipeline.hosts import HostTrajectories
 

@@ -24,6 +24,7 @@ TORCH_FREE_MODELS = {
     "models.calibration",
     "models.errors",
     "models.false_discovery",
+    "models.folder",
     "models.host_checkpoint",
     "models.host_dynamics",
     "models.host_forecast",

@@ -22,9 +22,9 @@ from models.checkpoint import (
     load_checkpoint,
     round_for_storage,
     save_checkpoint,
-    write_synced,
 )
 from models.errors import CorpusError
+from models.folder import write_synced
 from models.inference import Engine
 from models.raccoon import CLASSES, Architecture, Raccoon
 from models.text import canonical

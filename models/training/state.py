@@ -10,8 +10,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from models.checkpoint import write_synced
 from models.errors import StateError
+from models.folder import write_synced
 
 
 def save_state(

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from models.errors import CheckpointError
-from models.host_checkpoint import CONFIG, WEIGHTS, load_hosts, save_hosts
+from models.folder import CONFIG
+from models.host_checkpoint import WEIGHTS, load_hosts, save_hosts
 from tests.models.host_models import model
 
 
