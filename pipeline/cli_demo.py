@@ -39,7 +39,7 @@ SHOWN = 4
     help="That the figures at the end are of.",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--threads", type=click.IntRange(1), default=2, show_default=True)
 def demo(
     out: Path | None,
     steps: int | None,
