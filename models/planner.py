@@ -18,6 +18,8 @@ Rollout = Callable[[Tensor, Tensor], Tensor]
 """starts (N, D), controls (N, K, D) → paths (N, L, D)."""
 Cost = Callable[[Tensor], Tensor]
 """paths (N, L, D) → (N,), the less the better; differentiable where `refine` is used."""
+Decode = Callable[[Tensor], list[str]]
+"""paths (N, L, D) → N texts."""
 
 
 class Plan(NamedTuple):
@@ -28,6 +30,8 @@ class Plan(NamedTuple):
     """Minus the cost of the path, the start and the controls."""
     rollouts: int
     """Paths that were looked at to find it."""
+    text: str = ""
+    """What is said along the path, where the planner can decode."""
 
 
 class Mode(NamedTuple):
@@ -56,9 +60,11 @@ class Planner:
         knots: int = 4,
         start_weight: float = 0.002,
         control_weight: float = 0.01,
+        decode: Decode | None = None,
     ) -> None:
         """knots: K, stretches of time with a control of their own. The weights are of ½‖z(0)‖²
-        and of the mean of ½‖u‖²."""
+        and of the mean of ½‖u‖². decode: says the text of a plan."""
+        self._decode = decode
         self._rollout, self._cost = rollout, cost
         self._shape = (1 + knots, latent)
         self._weights = torch.tensor([start_weight, *[control_weight / knots] * knots])
@@ -68,7 +74,7 @@ class Planner:
         drawn = self._scale() * torch.randn(budget, *self._shape, generator=generator)
         costs, paths = self._judge(drawn)
         best = int(costs.argmin())
-        return self._plan(drawn[best], paths[best], costs[best], budget)
+        return self._told(self._plan(drawn[best], paths[best], costs[best], budget))
 
     def cross_entropy(
         self,
@@ -94,7 +100,7 @@ class Planner:
             mean = 0.1 * mean + 0.9 * elites.mean(0)
             deviation = 0.1 * deviation + 0.9 * elites.std(0)
         assert best is not None
-        return best._replace(rollouts=each * generations)
+        return self._told(best._replace(rollouts=each * generations))
 
     def refine(self, plan: Plan, *, steps: int = 50, rate: float = 0.05) -> Plan:
         """Follow the gradient of the cost through the dynamics from a plan; never worse."""
@@ -109,7 +115,12 @@ class Planner:
             if -float(costs[0].detach()) > best.score:
                 best = self._plan(variables.detach().clone(), paths[0].detach(), costs[0], 0)
             optimizer.step()
-        return best._replace(rollouts=plan.rollouts + steps)
+        return self._told(best._replace(rollouts=plan.rollouts + steps))
+
+    def _told(self, plan: Plan) -> Plan:
+        if self._decode is None:
+            return plan
+        return plan._replace(text=self._decode(plan.path[None])[0])
 
     def _scale(self) -> Tensor:  # (1 + K, 1)
         return torch.tensor([[1.0], *[[0.3]] * (self._shape[0] - 1)])

@@ -47,6 +47,16 @@ def test_a_plan_is_the_path_of_its_start_and_controls() -> None:
     torch.testing.assert_close(plan.path, again)
 
 
+def test_a_plan_says_its_text() -> None:
+    search = Planner(
+        drifting, toward(torch.ones(3)), latent=3, decode=lambda paths: [f"{len(paths)} path"]
+    )
+    shot = search.random_shooting(20, torch.Generator().manual_seed(2))
+    assert shot.text == "1 path"
+    assert search.refine(shot, steps=2).text == "1 path"
+    assert planner(torch.ones(3)).random_shooting(20).text == ""
+
+
 def test_a_start_that_is_free_is_used_before_steering() -> None:
     plan = planner(torch.full((3,), 0.8)).refine(
         planner(torch.full((3,), 0.8)).random_shooting(10), steps=300
