@@ -39,7 +39,7 @@ SHOWN = 4
     help="That the figures at the end are of.",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--threads", type=click.IntRange(1), default=2, show_default=True)
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
 def demo(
     out: Path | None,
     steps: int | None,
@@ -49,7 +49,7 @@ def demo(
     seed: int,
     threads: int,
 ) -> None:
-    """Learn the character task, minutes of two cores, and show samples on the way.
+    """Learn the character task, nine minutes of a core, and show samples on the way.
 
     A sequence is a prompt with a letter and 64 characters with a block of eight of that letter
     somewhere. Shared z are samples that begin in the same latent and differ by the decoder's
