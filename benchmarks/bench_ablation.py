@@ -82,7 +82,7 @@ def measured(variant: Variant, data: Path, part: Path, pairs: Path) -> Row:
         path = Path(out) / "raccoon"
         rows = read_corpus(dev)
         priors = by_prior(of_engine(Engine.load(path), rows.apps, rows.texts, None), rows.severity)
-        search = measure("ours", ours(path, 1), load(data / "codepairs_dev.parquet"), 3, 1000)
+        search = measure("ours", ours(path), load(data / "codepairs_dev.parquet"), 3, 1000)
         for one in patches:
             one.stop()
         parameters = sum(p.numel() for p in load_checkpoint(path).model.parameters())

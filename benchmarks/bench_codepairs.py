@@ -105,14 +105,14 @@ def mrr(rank: npt.NDArray[np.float64]) -> float:
     return float((1 / rank).mean()) if len(rank) else float("nan")
 
 
-def ours(model: Path | None, threads: int) -> Ranker:
+def ours(model: Path | None) -> Ranker:
     """The search head alone. Raises click.ClickException for a model that cannot be read."""
     from models.checkpoint import pretrained_path
     from models.errors import CheckpointError
     from models.searching import SearchEngine
 
     try:
-        engine = SearchEngine.load(model or pretrained_path(), threads=threads)
+        engine = SearchEngine.load(model or pretrained_path())
     except CheckpointError as error:
         raise click.ClickException(str(error)) from error
 
@@ -170,7 +170,7 @@ def main(
     pairs = load(path)
     rankers: list[tuple[str, Ranker]] = []
     if with_ours:
-        rankers.append(("ours", ours(model, threads)))
+        rankers.append(("ours", ours(model)))
     if with_lexical:
         if any(find_spec(name) is None for name in ("bm25s", "sklearn", "Stemmer")):
             raise click.ClickException("--lexical: pip install 'ltt-stream[bench]'")

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.checkpoint import Checkpoint
-from models.encoder import Block, Product, rehash
+from models.encoder import Block, Product
 from models.inference import Scores
+from models.ngrams import rehash
 from models.raccoon import Raccoon
 from models.tokens import bags, known_app, words
 

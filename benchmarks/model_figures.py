@@ -47,7 +47,7 @@ def figures(model: Path, data: Path, threads: int) -> dict[str, float]:
             for figure in ("auroc_warning", "coarse_accuracy"):
                 found[f"real logs, {prior} prior: {figure}"] = priors[prior][figure]
     if (pairs := data / "codepairs_dev.parquet").exists():
-        row = measure("ours", ours(model, threads), load(pairs), 5, 1000)
+        row = measure("ours", ours(model), load(pairs), 5, 1000)
         found |= {"code search: MRR, mixed": row.mrr, "code search: MRR, within": row.within_mrr}
     return found
 

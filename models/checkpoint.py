@@ -19,15 +19,13 @@ from safetensors.torch import load, save
 
 from models.errors import CheckpointError as CheckpointError
 from models.folder import misfit, read_folder, write_folder
+from models.places import SCALE, SCHEMA, TABLE, WEIGHTS, checkpoint_in, version_of
+from models.places import pretrained_path as pretrained_path
 from models.raccoon import CLASSES, Architecture, Raccoon
 
-SCHEMA = "ltt-stream/raccoon/2"
-WEIGHTS = "model.safetensors"
-NAME = "raccoon"
 EMISSION_PRIOR = (0.001, 0.001, 0.004, 0.05, 0.12, 0.1, 0.7, 0.024)
 """Severities that running machines emit, emerg … debug: mostly info, little debug."""
 _REFERENCE = "reference_surprise"
-_TABLE, _SCALE = "encoder.ngrams", "encoder.ngrams.scale"
 _BF16 = ("linear.votes", "search.weight")
 
 
@@ -57,17 +55,12 @@ class Checkpoint:
     version: str = ""
 
 
-def pretrained_path() -> Path:
-    """The checkpoint that ships with the package."""
-    return Path(__file__).parent / "pretrained" / NAME
-
-
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write beside `path` and rename: a reader sees the old one, the new one or none."""
     state = {name: t.detach() for name, t in checkpoint.model.state_dict().items()}
-    table, scale = _quantised(state.pop(_TABLE))
+    table, scale = _quantised(state.pop(TABLE))
     tensors = {name: _compact(tensor) for name, tensor in state.items()}
-    tensors |= {_TABLE: table, _SCALE: scale}
+    tensors |= {TABLE: table, SCALE: scale}
     tensors[_REFERENCE] = torch.from_numpy(np.sort(checkpoint.reference_surprise)[:4096])
     config = {"architecture": checkpoint.model.architecture.as_dict(), **vars(checkpoint.card)}
     write_folder(path, SCHEMA, WEIGHTS, save(tensors), config)
@@ -80,8 +73,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     another schema or not of the shape it says. A folder that `train` has written is taken for the
     checkpoint in it.
     """
-    if not (path / "config.json").exists() and (path / NAME / "config.json").exists():
-        path = path / NAME
+    path = checkpoint_in(path)
     config, weights, digest = read_folder(path, SCHEMA, WEIGHTS)
     try:
         architecture = Architecture(**config["architecture"])
@@ -90,20 +82,20 @@ def load_checkpoint(path: Path) -> Checkpoint:
             raise ValueError(f"priors need {CLASSES} numbers")
         model = Raccoon(architecture)
         tensors = {name: tensor.float() for name, tensor in load(weights).items()}
-        tensors[_TABLE] *= tensors.pop(_SCALE)
+        tensors[TABLE] *= tensors.pop(SCALE)
         reference = tensors.pop(_REFERENCE).numpy()
         model.load_state_dict(tensors)
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise misfit(path, error) from error
     model.eval()
-    return Checkpoint(model, card, reference, f"{path.name}-{digest[:8]}")
+    return Checkpoint(model, card, reference, version_of(path, digest))
 
 
 def round_for_storage(model: Raccoon) -> None:
     """Give the large tables the values that a checkpoint can hold."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if name == _TABLE:
+            if name == TABLE:
                 table, scale = _quantised(parameter)
                 parameter.copy_(table.float() * scale.float())
             elif name in _BF16:

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from models.ngrams import rehash
+
 Groups = tuple[tuple[int, int], ...]
 """(length, lines) of each run of lines of equal length, in packed order."""
 
@@ -165,19 +167,6 @@ class Encoder(nn.Module):
         bag = self.norm_bag(segment_mean(tokens, groups))
         pooled = torch.cat((bag, torch.cat(focus)), dim=-1)
         return Encoded(self.to_path(x), pooled, groups)
-
-
-_FACTORS = (1, 2_654_435_761, 2_246_822_519, 3_266_489_917)
-_SHIFTS = (0, 13, 7, 11)
-
-
-def rehash(features: Tensor, which: int, buckets: int) -> Tensor:
-    """Table rows of 32-bit hashes: four families (`which` 0 … 3), (F,) → (F,)."""
-    if which:
-        features = ((features * _FACTORS[which]) & 0xFFFFFFFF) >> _SHIFTS[which]
-    if buckets & (buckets - 1) == 0:  # the remainder by a power of two, without dividing
-        return features & (buckets - 1)
-    return features % buckets
 
 
 def sizes(features: Tensor, offsets: Tensor) -> Tensor:

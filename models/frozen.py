@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.encoder import Block, Groups, Product, rehash
+from models.encoder import Block, Groups, Product
 from models.flows import AffineCoupling, Coupling, Flow, SplineCoupling
 from models.linear import LinearExpert, Words
+from models.ngrams import rehash
 from models.raccoon import LatentSDE, Raccoon, Scored
 
 Floats = npt.NDArray[np.float32]

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.encoder import Groups, rehash, segment_sum, sizes
+from models.encoder import Groups, segment_sum, sizes
+from models.ngrams import rehash
 
 
 class Words(NamedTuple):

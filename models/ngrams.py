@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 Ints = npt.NDArray[np.int64]
+Hashes = TypeVar("Hashes", "Tensor", Ints)
 
 SIZES: Final = (3, 4, 5)
+_FACTORS: Final = (1, 2_654_435_761, 2_246_822_519, 3_266_489_917)
+_SHIFTS: Final = (0, 13, 7, 11)
 
 
 def _table() -> npt.NDArray[np.uint32]:
@@ -48,3 +54,12 @@ def ranges(begins: Ints, counts: Ints) -> Ints:
     starts = np.cumsum(counts) - counts
     joined: Ints = np.arange(counts.sum()) + np.repeat(begins - starts, counts)
     return joined
+
+
+def rehash(features: Hashes, which: int, buckets: int) -> Hashes:
+    """Table rows of 32-bit hashes: four families (`which` 0 … 3), (F,) → (F,)."""
+    if which:
+        features = ((features * _FACTORS[which]) & 0xFFFFFFFF) >> _SHIFTS[which]
+    if buckets & (buckets - 1) == 0:  # the remainder by a power of two, without dividing
+        return features & (buckets - 1)
+    return features % buckets

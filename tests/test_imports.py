@@ -28,8 +28,10 @@ TORCH_FREE_MODELS = {
     "models.host_checkpoint",
     "models.host_dynamics",
     "models.host_forecast",
+    "models.places",
     "models.replay",
     "models.reservoir",
+    "models.searching",
     "models.slots",
     "models.text",
 }

@@ -2,8 +2,8 @@
 
 import torch
 
-from models.encoder import rehash
 from models.linear import LinearExpert, Words
+from models.ngrams import rehash
 from models.packing import pack
 from models.raccoon import Raccoon
 from models.tokens import features, words

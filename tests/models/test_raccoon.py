@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from models.encoder import rehash
+from models.ngrams import rehash
 from models.raccoon import Raccoon
 from models.tokens import bags, features
 from tests.models.conftest import SMALL

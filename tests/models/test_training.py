@@ -134,7 +134,7 @@ def test_it_learns_what_words_mean(corpus: Path, pairs: Path, tmp_path: Path) ->
     docs, codes = zip(*(doc_and_code(rng) for _ in range(200)), strict=True)
 
     def found(out: Path) -> float:
-        search = SearchEngine(load_checkpoint(out / "raccoon"))
+        search = SearchEngine.load(out / "raccoon")
         scores = search.queries(docs) @ search.codes(codes).T
         return float((scores.argmax(1) == np.arange(200)).mean())
 
