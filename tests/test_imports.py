@@ -28,12 +28,14 @@ TORCH_FREE_MODELS = {
     "models.host_checkpoint",
     "models.host_dynamics",
     "models.host_forecast",
+    "models.ngrams",
     "models.places",
     "models.replay",
     "models.reservoir",
     "models.searching",
     "models.slots",
     "models.text",
+    "models.tokens",
 }
 LEARNER_SIDE = {"pipeline/classroom.py"}
 """Imported by the learner's process alone, which needs torch from its beginning."""
