@@ -92,7 +92,9 @@ def write_table(path: Path, table: pa.Table) -> Check:
     """Write an Arrow IPC file of one record batch. Raises OSError."""
     buffer = pa.BufferOutputStream()
     with pa.ipc.new_file(buffer, table.schema) as out:
-        out.write_table(table.combine_chunks())
+        batches = table.combine_chunks().to_batches()
+        # A table without rows has no batch; a reader looks for one.
+        out.write_batch(batches[0] if batches else pa.RecordBatch.from_pylist([], table.schema))
     with Sink(path) as sink:
         sink.write(buffer.getvalue())
     return sink.check
@@ -134,8 +136,6 @@ def map_table(path: Path, check: Check, schema: pa.Schema) -> pa.RecordBatch:
     with pa.ipc.open_file(pa.BufferReader(pa.py_buffer(map_part(path, check)))) as reader:
         if not reader.schema.equals(schema):
             raise CodeIndexError(f"{path}: holds other columns; {MEND}")
-        if not reader.num_record_batches:
-            return schema.empty_table().combine_chunks().to_batches()[0]
         return reader.get_batch(0)
 
 
