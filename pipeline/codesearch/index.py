@@ -35,6 +35,8 @@ _BLOCK = 4096
 
 
 class Index:
+    """All segments under one manifest; row and file numbers hold for this object alone."""
+
     def __init__(self, manifest: Manifest, segments: Sequence[Segment]) -> None:
         """See `open`."""
         self._segments = segments

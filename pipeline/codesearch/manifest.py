@@ -83,6 +83,17 @@ def read_manifest(folder: Path) -> Manifest:
     return parse_manifest(folder, manifest_bytes(folder))
 
 
+def check_settings(folder: Path, found: Settings, wanted: Settings) -> None:
+    """Raises CodeIndexError where an index was made with other settings than are wanted."""
+    for name in Settings.__struct_fields__:
+        there, here = getattr(found, name), getattr(wanted, name)
+        if there != here:
+            raise CodeIndexError(
+                f"{folder}: the index was made with {name} {there!r}, this program has {here!r}; "
+                "run `ltt-stream codesearch index DIR`"
+            )
+
+
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Replace the manifest: what it names must be on the disk. Raises OSError; the old stays."""
     body = msgspec.json.encode(manifest)

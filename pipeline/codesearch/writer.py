@@ -24,6 +24,7 @@ from pipeline.codesearch.manifest import (
     FRESH,
     Manifest,
     SegmentEntry,
+    check_settings,
     read_manifest,
     write_manifest,
 )
@@ -243,14 +244,3 @@ class Writer:
         for path in self._folder.iterdir():
             if _SEGMENT.fullmatch(path.name) and path.name not in self._segments:
                 shutil.rmtree(path, ignore_errors=True)
-
-
-def check_settings(folder: Path, found: Settings, wanted: Settings) -> None:
-    """Raises CodeIndexError where an index was made with other settings than are wanted."""
-    for name in Settings.__struct_fields__:
-        there, here = getattr(found, name), getattr(wanted, name)
-        if there != here:
-            raise CodeIndexError(
-                f"{folder}: the index was made with {name} {there!r}, this program has {here!r}; "
-                "run `ltt-stream codesearch index DIR`"
-            )

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.codesearch.index import Index
+from pipeline.codesearch.manifest import Manifest, manifest_bytes
 from pipeline.codesearch.parts import CodeIndexError
 from pipeline.codesearch.writer import Writer
 from tests.pipeline.codesearch.made import QUERY, SETTINGS, VOCABULARY, State, fresh, made, seen
@@ -77,7 +78,7 @@ def write_on(folder: Path) -> None:
 def test_a_kill_at_any_moment_leaves_a_committed_state(tmp_path: Path) -> None:
     rng = random.Random(0)
     folder = tmp_path / "killed"
-    command = [sys.executable, "-c", FORKING, folder]
+    command = [sys.executable, "-c", FORKING, str(folder)]
     found = set()
     with subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -148,21 +149,19 @@ def test_readers_keep_what_they_opened_while_a_writer_merges(tmp_path: Path) -> 
 def test_a_segment_that_was_merged_away_meanwhile_is_looked_for_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipeline.codesearch import index as module
-
     fresh(tmp_path, {"a.py": 1})
-    read = module.manifest_bytes
+    name = "pipeline.codesearch.index.manifest_bytes"
 
     def slowly(folder: Path) -> bytes:
-        data = read(folder)
-        monkeypatch.setattr(module, "manifest_bytes", read)
+        monkeypatch.setattr(name, manifest_bytes)
+        data = manifest_bytes(folder)
         with Writer.open(tmp_path, SETTINGS) as writer:
             writer.replace(*made("a.py", 2))
             writer.commit()
         assert len(list(tmp_path.glob("segment-*"))) == 1
         return data
 
-    monkeypatch.setattr(module, "manifest_bytes", slowly)
+    monkeypatch.setattr(name, slowly)
     assert Index.open(tmp_path, model=None).generation == 2
 
 
@@ -249,9 +248,7 @@ def test_a_full_disk_leaves_the_old_index_and_what_is_pending(tmp_path: Path, li
 def test_a_merging_that_finds_no_room_leaves_all_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipeline.codesearch import writer as module
-
-    def full(folder: Path, manifest: module.Manifest) -> None:
+    def full(folder: Path, manifest: Manifest) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(folder))
 
     with Writer.create(tmp_path, SETTINGS) as writer:
@@ -260,7 +257,7 @@ def test_a_merging_that_finds_no_room_leaves_all_as_it_is(
             writer.commit()
         before = seen(Index.open(tmp_path, model=None))
         with monkeypatch.context() as patch:
-            patch.setattr(module, "write_manifest", full)
+            patch.setattr("pipeline.codesearch.writer.write_manifest", full)
             with pytest.raises(OSError, match="No space"):
                 writer.compact(whole=True)
         assert seen(Index.open(tmp_path, model=None)) == before

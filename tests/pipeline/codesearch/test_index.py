@@ -51,6 +51,15 @@ def test_bm25_is_what_bm25s_computes(tmp_path: Path) -> None:
         np.testing.assert_allclose([by_path[p] for p in sorted(by_path)], theirs, atol=1e-6)
 
 
+def test_the_order_of_a_query_changes_no_bit(tmp_path: Path) -> None:
+    index = fresh(tmp_path, {f"{i}.py": i for i in range(40)})
+    terms = [int(term) for term in VOCABULARY]
+    weights = [1 / (1 + i) for i in range(len(terms))]
+    one = index.bm25(terms, weights)
+    assert one.any()
+    assert one.tobytes() == index.bm25(terms[::-1], weights[::-1]).tobytes()
+
+
 def test_products_are_numpys_to_the_bit(tmp_path: Path) -> None:
     state = {f"{i}.py": i for i in range(40)}
     index = fresh(tmp_path, state)

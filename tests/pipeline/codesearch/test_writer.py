@@ -184,19 +184,18 @@ def test_two_writers_exclude_each_other(tmp_path: Path) -> None:
 
 def test_what_does_not_fit_is_refused_and_changes_nothing(tmp_path: Path) -> None:
     part = made("a.py", 1, snippets=2)
-    short = part.snippets[0]._replace(times=np.zeros(0, np.uint8))
+    first, second = part.snippets
     with Writer.create(tmp_path, SETTINGS) as writer:
         for wrong in (
             part._replace(vectors=part.vectors[:1]),
             part._replace(vectors=part.vectors[:, :3]),
-            part._replace(scales=part.scales.astype(np.float64)),  # type: ignore[arg-type]
+            part._replace(scales=part.scales.astype(np.float64)),
             part._replace(file=part.file._replace(digest=b"")),
-            part._replace(snippets=[part.snippets[0], part.snippets[1]._replace(digest=b"")]),
+            part._replace(snippets=[first, second._replace(digest=b"")]),
+            part._replace(snippets=[first, second._replace(times=np.ones(99, np.uint8))]),
+            part._replace(snippets=[first, second._replace(times=second.times.astype(int))]),
         ):
-            with pytest.raises(ValueError, match=r"expected|digest"):
+            with pytest.raises(ValueError, match=r"expected|digest|terms"):
                 writer.replace(*wrong)
-        if len(part.snippets[0].terms):
-            with pytest.raises(ValueError, match="lengths"):
-                writer.replace(part.file, [short, part.snippets[1]], part.vectors, part.scales)
         assert not writer.files
         assert writer.pending == 0
