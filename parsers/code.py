@@ -57,7 +57,8 @@ def snippets(text: str, language: str, *, lines: int = 20, overlap: int = 5) -> 
 def _defined(split: Lines, language: str, lines: int) -> Defined:
     if language == "markdown":
         return Defined(headings(split.lines))
-    data = "\n".join(split.lines).encode("utf-8", "replace")
+    # A NUL sends some scanners round for ever.
+    data = "\n".join(split.lines).replace("\0", " ").encode("utf-8", "replace")
     tree = parse(language, data)
     if tree is None:
         return Defined()

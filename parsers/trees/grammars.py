@@ -41,8 +41,8 @@ _ALSO: Final = {
 """What a file of this language may be in truth where it is wrong, and what it then holds."""
 
 _CHUNK: Final = 1 << 16
-_MOST_SECONDS: Final = 3.0
-"""A megabyte takes a tenth; some grammars are quadratic in what is none of theirs."""
+_MOST_SECONDS: Final = 1.0
+"""A megabyte takes a tenth; some grammars take for ever over what does not follow them."""
 
 
 class Tree(NamedTuple):

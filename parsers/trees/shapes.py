@@ -60,7 +60,7 @@ SHAPES: Final = {
         " concept_definition declaration alias_declaration",
         "class_specifier struct_specifier union_specifier",
         f"{_IFS} linkage_specification declaration_list namespace_definition template_declaration",
-        "attribute_declaration",
+        "attribute_declaration template_parameter_list requires_clause",
     ),
     "elixir": _shape("call", leading="unary_operator"),
     "go": _shape(

@@ -1,1 +1,1 @@
-"""Search in source code by what is asked and by the words in it."""
+"""Code search: a folder's source files → snippets → an index of vectors and words → answers."""

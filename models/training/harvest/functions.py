@@ -119,7 +119,7 @@ def _parser(language: str) -> Parser:
         return Parser(Language(getattr(import_module(module), function)()))
     except ImportError as error:
         raise CorpusError(
-            f"{language} needs {module.replace('_', '-')}: pip install -e '.[corpus]'"
+            f"{language} needs {module.replace('_', '-')}: pip install -e ."
         ) from error
 
 
