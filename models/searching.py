@@ -23,9 +23,9 @@ Floats = npt.NDArray[np.float32]
 
 _QUERY: Final = 0
 _CODE: Final = 1
-_SLICE: Final = 256
+_SLICE: Final = 64
 """Texts taken together: they share the work for the words they share."""
-_KEPT_WORDS: Final = 32_768
+_KEPT_WORDS: Final = 16_384
 """Words whose vectors are remembered, 1 KB each; then all are forgotten."""
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from pipeline import __version__
+from pipeline.cli_codesearch import codesearch
+from pipeline.cli_codesearch_ask import ASK
 from pipeline.cli_demo import demo
 from pipeline.cli_feedback import feedback
 from pipeline.cli_rescore import rescore
@@ -223,6 +225,9 @@ cli.add_command(evaluate)
 cli.add_command(model)
 cli.add_command(feedback)
 cli.add_command(rescore)
+cli.add_command(codesearch)
+for command in ASK:
+    codesearch.add_command(command)
 cli.add_command(trajectory)
 trajectory.add_command(demo)
 trajectory.add_command(sample_lines)

@@ -79,8 +79,10 @@ def definitions(tree: Tree, data: bytes, *, small: int, tall: int) -> Defined:
                 lead_last = last
             continue
         if kind in shape.through:
-            levels.append(level._replace(children=iter(node.named_children), last=last))
-            before = max(before, first)
+            children = node.named_children
+            levels.append(level._replace(children=iter(children), last=last))
+            if not children or children[0].start_point != node.start_point:
+                before = max(before, first)  # code of its own comes first
             continue
         one = None
         if kind in shape.leaves or kind in shape.scopes:

@@ -44,6 +44,7 @@ class Index:
         self.root = os.fsdecode(manifest.root)
         """What was indexed; it may have moved."""
         self.generation = manifest.generation
+        self.segments = len(segments)
         self._first_row = [0, *np.cumsum([s.entry.snippets for s in segments]).tolist()]
         self._first_file = [0, *np.cumsum([s.entry.files for s in segments]).tolist()]
         self.size: int = self._first_row[-1]
@@ -87,6 +88,26 @@ class Index:
             for s, at in zip(self._segments, self._first_file, strict=False)
         ]
         return _joined(files, np.int32)
+
+    @cached_property
+    def place(self) -> Int64:
+        """(N,) where each row stands among all by path and first line."""
+        paths = self.paths()
+        of_path = np.empty(len(paths), np.int64)
+        of_path[sorted(range(len(paths)), key=paths.__getitem__)] = np.arange(len(paths))
+        start = _joined([s.start_line for s in self._segments], np.int64)
+        place = np.empty(self.size, np.int64)
+        place[np.lexsort((start, of_path[self.file_of]))] = np.arange(self.size)
+        return place
+
+    def files(self) -> dict[str, FileEntry]:
+        """The live files by path."""
+        entries = (entry for segment in self._segments for entry in segment.entries().values())
+        return {entry.path: entry for entry in entries}
+
+    def languages(self) -> list[str]:
+        """Of the files by number."""
+        return [language for segment in self._segments for language in segment.languages()]
 
     def paths(self) -> list[str]:
         """Of the files by number; those of dead files too, which no live row refers to."""

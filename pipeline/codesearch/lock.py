@@ -6,7 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from pipeline.codesearch.parts import CodeIndexError
+from pipeline.codesearch.parts import BusyIndexError
 
 LOCK = "writer.lock"
 
@@ -14,7 +14,7 @@ LOCK = "writer.lock"
 class Lock:
     """The right to write in a folder, until `release` or the end of the process.
 
-    Raises CodeIndexError, with the holder's process number, where another has it.
+    Raises BusyIndexError, with the holder's process number, where another has it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -24,7 +24,7 @@ class Lock:
         except BlockingIOError as error:
             holder = os.pread(self._fd, 32, 0).decode("ascii", "replace").strip()
             self.release()
-            raise CodeIndexError(
+            raise BusyIndexError(
                 f"{folder}: process {holder or 'unknown'} is writing to this index; "
                 "wait until it has ended"
             ) from error

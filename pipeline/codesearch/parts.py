@@ -21,6 +21,10 @@ class CodeIndexError(OSError):
     """An index that is missing, damaged, in use or made with something else; one line."""
 
 
+class BusyIndexError(CodeIndexError):
+    """An index that another process writes to."""
+
+
 class Check(NamedTuple):
     """What tells a whole file from a damaged one."""
 

@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.codesearch.entries import Bools, Int64, Uint8, Uint32, Uint64
 from pipeline.codesearch.parts import ArraySink, Check, write_array
 
-PIECE = 1 << 21
+PIECE = 1 << 17
 """Postings that are merged at a time, about: what bounds the memory."""
 
 

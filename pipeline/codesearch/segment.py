@@ -152,6 +152,17 @@ class Segment:
         """(F,) paths, those of dead files too."""
         return [os.fsdecode(path) for path in self.mapped.files.column("path").to_pylist()]
 
+    def languages(self) -> list[str]:
+        """(F,) languages, those of dead files too."""
+        languages: list[str] = self.mapped.files.column("language").to_pylist()
+        return languages
+
+    @property
+    def start_line(self) -> Uint32:
+        """(n,) first lines."""
+        lines: Uint32 = self.mapped.snippets.column("start_line").to_numpy()
+        return lines
+
     def file(self, number: int) -> FileEntry:
         """A file as it is now."""
         file = self.mapped.files.slice(number, 1).to_pylist()[0]

@@ -1,0 +1,126 @@
+"""What the commands do, without their options and their words: index, update, open to search."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from models.places import pretrained_path
+from models.searching import SearchEngine
+from pipeline.codesearch.entries import Settings
+from pipeline.codesearch.index import Index
+from pipeline.codesearch.indexing import Indexer, Progress, Report
+from pipeline.codesearch.manifest import MANIFEST, read_manifest
+from pipeline.codesearch.parts import BusyIndexError, CodeIndexError
+from pipeline.codesearch.place import root_of, root_said
+from pipeline.codesearch.search import Searcher
+from pipeline.codesearch.walk import Walk
+from pipeline.codesearch.writer import Writer
+
+_RETRY_S = 0.2
+
+
+class Done(NamedTuple):
+    """What an index has become."""
+
+    report: Report
+    files: int
+    source_bytes: int
+    engine: SearchEngine
+    replaced: str
+    """Why an index that was there could not be gone on with; "" where it could, or none was."""
+
+
+def load_engine(model: Path | None) -> SearchEngine:
+    """The encoder. Raises models.errors.CheckpointError."""
+    return SearchEngine.load(model or pretrained_path())
+
+
+def make_index(
+    root: Path, folder: Path, *, lines: int, overlap: int, model: Path | None, progress: Progress
+) -> Done:
+    """Index a folder, going on with what is there if it was made alike.
+
+    Raises CodeIndexError where another process writes, OSError.
+    """
+    engine = load_engine(model)
+    settings = Settings(engine.version, engine.dim, lines, overlap)
+    said, replaced = root_said(folder, root), ""
+    writer = None
+    if (folder / MANIFEST).exists():
+        try:
+            writer = Writer.open(folder, settings)
+            if writer.root != said:
+                replaced = f"{folder}: was the index of {writer.root or folder.resolve().parent}"
+                writer.close()
+                writer = None
+        except BusyIndexError:
+            raise
+        except CodeIndexError as error:
+            replaced = str(error).partition("; ")[0]
+    new = not folder.exists()
+    with writer or Writer.create(folder, settings, said) as writer:
+        walk = Walk(root, leave_out=[folder])
+        report = Indexer(writer, engine, walk, root, settings).all(progress)
+        if new:
+            _keep_out_of_git(folder)
+        return _done(writer, report, engine, replaced)
+
+
+def update_index(
+    folder: Path,
+    paths: Sequence[str] = (),
+    *,
+    model: Path | None,
+    progress: Progress,
+    wait_s: float = 0.0,
+) -> Done:
+    """Bring an index up to date; all of it, or these files and folders, relative to the root.
+
+    Raises CodeIndexError where there is none, where it is damaged or of another model, and where
+    another process still writes after `wait_s`.
+    """
+    engine = load_engine(model)
+    there = read_manifest(folder).settings
+    settings = Settings(engine.version, engine.dim, there.lines, there.overlap)
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            writer = Writer.open(folder, settings)
+            break
+        except BusyIndexError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_RETRY_S)
+    with writer:
+        root = root_of(folder, writer.root)
+        if not root.is_dir():
+            raise CodeIndexError(f"{root}: the indexed folder is gone; index where it is now")
+        indexer = Indexer(writer, engine, Walk(root, leave_out=[folder]), root, settings)
+        everything = not paths or "." in paths
+        report = indexer.all(progress) if everything else indexer.some(paths)
+        return _done(writer, report, engine, "")
+
+
+def open_searcher(folder: Path, *, model: Path | None) -> Searcher:
+    """An index ready to be asked. Raises CodeIndexError, models.errors.CheckpointError."""
+    engine = load_engine(model)
+    index = Index.open(folder, model=engine.version)
+    return Searcher(index, engine, root_of(folder, index.root))
+
+
+def folder_bytes(folder: Path) -> int:
+    """The size of an index on the disk."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _done(writer: Writer, report: Report, engine: SearchEngine, replaced: str) -> Done:
+    sizes = [file.size for file in writer.files.values()]
+    return Done(report, len(sizes), sum(sizes), engine, replaced)
+
+
+def _keep_out_of_git(folder: Path) -> None:
+    """An index is made, not written: git need not see it."""
+    (folder / ".gitignore").write_text("*\n")
