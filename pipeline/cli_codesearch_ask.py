@@ -75,7 +75,8 @@ def similar_command(
     from pipeline.codesearch.place import relative
 
     file, _, line = place.rpartition(":")
-    if not file or not line.isdecimal() or not int(line):
+    line = line.lstrip("0")[:10]  # more are as good as the end, and too many are no int
+    if not file or not line.isdecimal():
         raise click.UsageError(f"{place}: want FILE:LINE, e.g. src/upload.py:120")
     searcher = _searcher(index, model)
     path = relative(Path(file), searcher.root)

@@ -30,6 +30,8 @@ from pipeline.codesearch.manifest import Manifest, manifest_bytes, parse_manifes
 from pipeline.codesearch.parts import CodeIndexError
 from pipeline.codesearch.segment import Segment
 
+_LAST_LINE = 1 << 31
+"""No file has as many; what is above does not fit an int64 beside the others."""
 _BLOCK = 4096
 """Vectors that are multiplied at a time: as float32 they stay in the cache."""
 
@@ -189,6 +191,7 @@ class Index:
 
         Of those that hold the line the one with it most in the middle; else the nearest.
         """
+        line = min(line, _LAST_LINE)
         for segment, base in zip(self._segments, self._first_row, strict=False):
             try:
                 number = segment.mapped.files.column("path").to_pylist().index(os.fsencode(path))

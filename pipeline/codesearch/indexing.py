@@ -74,9 +74,9 @@ class Indexer:
         wanted = [found for path in paths if (found := self._walk.wants(path))]
         if any((self._root / path).is_dir() for path in paths):
             wanted += [found for found in self._walk if found.path.startswith(below)]
-        for found in wanted:
+        present = {found.path: found for found in wanted}
+        for found in present.values():
             self._look_at(found)
-        present = {found.path for found in wanted}
         for path in sorted(self._writer.files):
             if path not in present and (path in paths or path.startswith(below)):
                 self._remove(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +24,8 @@ def find_index(start: Path) -> Path:
 
 def root_said(index: Path, root: Path) -> str:
     """What an index is told of its folder: nothing when it lies in it, and can move with it."""
-    return "" if index.resolve().parent == root.resolve() else str(root.resolve())
+    folder, top = os.path.split(os.path.realpath(index))[0], os.path.realpath(root)
+    return "" if folder == top else top
 
 
 def root_of(index: Path, said: str) -> Path:
@@ -33,10 +35,12 @@ def root_of(index: Path, said: str) -> Path:
 
 def relative(path: Path, root: Path) -> str:
     """A path as the index knows it. Raises CodeIndexError for one outside of its folder."""
-    try:
-        # The file itself may be a link, or gone: its folder alone is resolved.
-        return (
-            (path.absolute().parent.resolve() / path.name).relative_to(root.resolve()).as_posix()
-        )
-    except ValueError:
-        raise CodeIndexError(f"{path}: not in the indexed folder {root}") from None
+    folder, name = os.path.split(path.absolute())
+    whole = Path(os.path.realpath(path))
+    # The file itself may be a link, or gone: its folder alone is resolved.
+    found = whole if name in ("", "..") else Path(os.path.realpath(folder), name)
+    top = Path(os.path.realpath(root))
+    for place in (found, whole):  # a link from elsewhere leads into the folder
+        if place.is_relative_to(top):
+            return place.relative_to(top).as_posix()
+    raise CodeIndexError(f"{path}: not in the indexed folder {root}")
