@@ -17,6 +17,11 @@ _REASONS: Final = {
 }
 
 
+def changed_ns(found: os.stat_result) -> int:
+    """When a file last became what it is: an older one that takes its place is a change too."""
+    return max(found.st_mtime_ns, found.st_ctime_ns)
+
+
 class Refusal(NamedTuple):
     """Why a file is not read."""
 
@@ -48,7 +53,7 @@ def read_content(path: bytes, most_bytes: int, *, head: int | None = None) -> Co
             return Refusal("not a regular file")
         if head is None and found.st_size > most_bytes:
             return Refusal("too large")
-        return _read(descriptor, most_bytes, head, found.st_mtime_ns)
+        return _read(descriptor, most_bytes, head, changed_ns(found))
     except OSError:
         return Refusal("unreadable")
     finally:

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from parsers.languages import language_of, needs_head
 from pipeline.codesearch.ignored import Ignored, above
-from pipeline.codesearch.regular import Content, read_content
+from pipeline.codesearch.regular import Content, changed_ns, read_content
 from pipeline.codesearch.unwanted import unwanted_folder, unwanted_name
 
 MOST_BYTES: Final = 1_000_000
@@ -31,6 +31,7 @@ class Found(NamedTuple):
     """From the root, "/" between its parts; a byte that is not UTF-8 is a lone surrogate."""
     size: int
     mtime_ns: int
+    """Or when its status changed, if that was later: so renamed, unpacked or copied files tell."""
     language: str
 
 
@@ -169,7 +170,7 @@ class Walk:
             language = language_of(inside, head.data)
             if not language:
                 return "not code", None
-        return "", Found(inside, found.st_size, found.st_mtime_ns, language)
+        return "", Found(inside, found.st_size, changed_ns(found), language)
 
 
 def _lies_in(folder: bytes) -> Callable[[bytes], bool]:
