@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from fnmatch import fnmatchcase
+import re
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -14,6 +14,7 @@ from models.searching import SearchEngine
 from pipeline.codesearch import ranking
 from pipeline.codesearch.digesting import encoded_text, quantised
 from pipeline.codesearch.entries import Bools, Float32, Float64, Int64, Row
+from pipeline.codesearch.globs import expression
 from pipeline.codesearch.index import Index
 from pipeline.codesearch.lines import CurrentLines
 from pipeline.codesearch.question import Question, read_question
@@ -104,7 +105,8 @@ class Searcher:
         paths = self.index.paths()
         keep = np.ones(len(paths), np.bool_)
         if glob is not None:
-            keep &= [_fits(path, glob) for path in paths]
+            fits = _below(glob)
+            keep &= [fits.fullmatch(os.fsencode(path)) is not None for path in paths]
         if language is not None:
             keep &= [one == language for one in self.index.languages()]
         return allowed & keep[self.index.file_of]
@@ -168,9 +170,7 @@ def _result(row: Row, score: float, text: str) -> Result:
     )
 
 
-def _fits(path: str, glob: str) -> bool:
-    """Whether a path is what the glob says, lies below it, or has a name as it says."""
-    glob = glob.removeprefix("./").rstrip("/")
-    if "/" not in glob and fnmatchcase(path.rsplit("/", 1)[-1], glob):
-        return True
-    return fnmatchcase(path, glob) or fnmatchcase(path, f"{glob}/*")
+def _below(glob: str) -> re.Pattern[bytes]:
+    """What matches the paths that a glob does as git reads it, and all that lies below them."""
+    found = expression(os.fsencode(glob.removeprefix("./").rstrip("/")))
+    return re.compile((found or b"(?!)") + b"(?:/.*)?", re.DOTALL)
