@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,8 @@ from models.searching import SearchEngine
 from pipeline.codesearch.entries import Settings
 from pipeline.codesearch.index import Index
 from pipeline.codesearch.indexing import Indexer, Progress, Report
-from pipeline.codesearch.manifest import MANIFEST, read_manifest
+from pipeline.codesearch.lock import LOCK
+from pipeline.codesearch.manifest import FRESH, MANIFEST, read_manifest
 from pipeline.codesearch.parts import BusyIndexError, CodeIndexError
 from pipeline.codesearch.place import root_of, root_said
 from pipeline.codesearch.search import Searcher
@@ -20,6 +22,7 @@ from pipeline.codesearch.walk import Walk
 from pipeline.codesearch.writer import Writer
 
 _RETRY_S = 0.2
+_SEGMENT = re.compile(r"segment-\d+$")
 
 
 class Done(NamedTuple):
@@ -60,12 +63,10 @@ def make_index(
             raise
         except CodeIndexError as error:
             replaced = str(error).partition("; ")[0]
-    new = not folder.exists()
     with writer or Writer.create(folder, settings, said) as writer:
+        _keep_out_of_git(folder)
         walk = Walk(root, leave_out=[folder])
         report = Indexer(writer, engine, walk, root, settings).all(progress)
-        if new:
-            _keep_out_of_git(folder)
         return _done(writer, report, engine, replaced)
 
 
@@ -122,5 +123,9 @@ def _done(writer: Writer, report: Report, engine: SearchEngine, replaced: str) -
 
 
 def _keep_out_of_git(folder: Path) -> None:
-    """An index is made, not written: git need not see it."""
-    (folder / ".gitignore").write_text("*\n")
+    """An index is made, not written: git need not see it.
+
+    Only where there is none yet and nothing else, but for what a killed writer has left.
+    """
+    if all(path.name in (LOCK, FRESH) or _SEGMENT.match(path.name) for path in folder.iterdir()):
+        (folder / ".gitignore").write_text("*\n")
