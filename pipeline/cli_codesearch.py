@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.pipes import reader_may_leave
+
 if TYPE_CHECKING:
     from collections import Counter
 
@@ -80,7 +82,8 @@ def index_command(
         )
     if done.replaced:
         click.echo(f"{done.replaced}: made afresh", err=True)
-    _say(done, where, time.monotonic() - began_s)
+    with reader_may_leave():
+        _say(done, where, time.monotonic() - began_s)
     if not done.files:
         raise click.ClickException(
             f"{folder}: no source files{_skipped(done.report.skipped)}; the index is empty"
@@ -117,7 +120,8 @@ def update_command(
     with _progress("updating") as progress:
         done = update_index(where, paths, model=model, progress=progress, wait_s=wait_s)
     if not quiet:
-        _say(done, where, time.monotonic() - began_s)
+        with reader_may_leave():
+            _say(done, where, time.monotonic() - began_s)
 
 
 @contextmanager
@@ -140,6 +144,7 @@ def _progress(what: str) -> Iterator[Progress]:
 def _say(done: Done, where: Path, seconds: float) -> None:
     from pipeline.codesearch.actions import folder_bytes
     from pipeline.codesearch.index import Index
+    from pipeline.codesearch.place import spelled
 
     report = done.report
     changed = report.added + report.changed
@@ -153,7 +158,7 @@ def _say(done: Done, where: Path, seconds: float) -> None:
     click.echo(f"snippets   {index.alive:,} ({report.snippets:,} new)")
     click.echo(f"model      {done.engine.version}, {done.engine.parameters:,} parameters")
     share = f", {size / done.source_bytes:.2f} of the source" if done.source_bytes else ""
-    click.echo(f"index      {where}, {size / 1e6:.1f} MB{share}")
+    click.echo(f"index      {spelled(str(where))}, {size / 1e6:.1f} MB{share}")
     rate = f", {changed / seconds:,.0f} files a second" if changed > 1 else ""
     click.echo(f"seconds    {seconds:.2f}{rate}")
 

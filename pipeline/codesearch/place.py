@@ -33,6 +33,11 @@ def root_of(index: Path, said: str) -> Path:
     return Path(said) if said else index.resolve().parent
 
 
+def spelled(path: str) -> str:
+    """A path as text that can be written anywhere: bytes that are not UTF-8 as \\xNN."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def relative(path: Path, root: Path) -> str:
     """A path as the index knows it. Raises CodeIndexError for one outside of its folder."""
     folder, name = os.path.split(path.absolute())

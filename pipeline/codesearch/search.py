@@ -17,6 +17,7 @@ from pipeline.codesearch.entries import Bools, Float32, Float64, Int64, Row
 from pipeline.codesearch.globs import expression
 from pipeline.codesearch.index import Index
 from pipeline.codesearch.lines import CurrentLines
+from pipeline.codesearch.place import spelled
 from pipeline.codesearch.question import Question, read_question
 from pipeline.codesearch.ranking import RANKING, Weights
 from pipeline.codesearch.terms import distinct, hashed, hashed_name, terms
@@ -160,7 +161,7 @@ class Searcher:
 
 def _result(row: Row, score: float, text: str) -> Result:
     return Result(
-        os.fsencode(row.path).decode("utf-8", "backslashreplace"),
+        spelled(row.path),
         row.start_line,
         row.end_line,
         round(score, 4),

@@ -26,15 +26,15 @@ def shown(
     """The lines of a terminal; paths are relative to the working directory, as ripgrep's are."""
     asked = frozenset(terms(words))
     for number, result in enumerate(results, 1):
-        path = _styled(_printable(os.path.relpath(root / result.path)), colour, fg="magenta")
+        path = _styled(printable(os.path.relpath(root / result.path)), colour, fg="magenta")
         place = _styled(f":{result.start_line}-{result.end_line}", colour, fg="green")
         about = "  ".join(filter(None, (f"{result.score:.3f}", result.language, result.symbol)))
-        yield f"{_styled(f'[{number}]', colour, dim=True)} {path}{place}  {_printable(about)}"
+        yield f"{_styled(f'[{number}]', colour, dim=True)} {path}{place}  {printable(about)}"
         lines = list(enumerate(result.text.split("\n"), result.start_line))
         if not show_code:
             lines = _telling(lines, asked)
         for line, text in lines if result.text else ():
-            marked = _marked(_printable(text[:_WIDEST]), asked, colour)
+            marked = _marked(printable(text[:_WIDEST]), asked, colour)
             yield f"{_styled(f'{line:6}', colour, fg='green')}: {marked}"
         if show_code:
             yield ""
@@ -67,7 +67,7 @@ def _styled(text: str, colour: bool, **style: str | bool) -> str:
     return click.style(text, **style) if colour else text  # type: ignore[arg-type]
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Without what a terminal would act upon, and with bytes that are not UTF-8 spelled out."""
     shown = text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\t", "    ")
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in shown)

@@ -9,7 +9,8 @@ import msgspec
 
 from pipeline.codesearch.entries import FileEntry
 from pipeline.codesearch.index import Index
-from pipeline.codesearch.place import root_of
+from pipeline.codesearch.place import root_of, spelled
+from pipeline.codesearch.shown import printable
 from pipeline.codesearch.walk import Walk
 
 
@@ -34,8 +35,11 @@ class Status(msgspec.Struct, frozen=True):
         languages = ", ".join(f"{name} {n:,}" for name, n in self.languages.items())
         stale = self.new + self.changed + self.gone
         return [
-            ("index", f"{self.index}, {self.bytes / 1e6:.1f} MB in {self.segments} segments"),
-            ("folder", self.root),
+            (
+                "index",
+                f"{printable(self.index)}, {self.bytes / 1e6:.1f} MB in {self.segments} segments",
+            ),
+            ("folder", printable(self.root)),
             ("model", self.model),
             ("files", f"{self.files:,} ({languages})"),
             ("snippets", f"{self.snippets:,}"),
@@ -64,8 +68,8 @@ def read_status(folder: Path) -> Status:
             changed += _differs(old, found.size, found.mtime_ns)
     languages = Counter(file.language for file in files.values())
     return Status(
-        str(folder),
-        str(root),
+        spelled(str(folder)),
+        spelled(str(root)),
         index.settings.model,
         index.generation,
         index.segments,
