@@ -1,0 +1,227 @@
+"""Kill -9 at any moment, two writers, a reader amid updates, a full disk, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.codesearch.search import Result
+from tests.e2e.program import LTT_STREAM
+from tests.e2e.sources import (
+    answers,
+    fresh_answers,
+    good,
+    index_of,
+    leftovers,
+    ltt,
+    plant,
+    put,
+    refused,
+)
+from tests.support import tool
+
+CUT = ("--snippet-lines", "4", "--overlap", "3")
+"""A snippet a line where nothing is parsed: the program commits on its way, too."""
+PARTS = (4, 3)
+
+
+def big(root: Path) -> Path:
+    """600 files with some 11,000 snippets."""
+    for number in range(600):
+        lines = [f"upload_{number}_{line} = {line % 7}\n" for line in range(21)]
+        put(root, f"d{number % 20}/f{number}.toml", "".join(lines))
+    return root
+
+
+def killed_after(delay_s: float, *args: str, cwd: Path) -> bool:
+    """Run a command and kill it after a while; whether it still ran."""
+    with subprocess.Popen(
+        [LTT_STREAM, "codesearch", *args], cwd=cwd,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        try:
+            process.wait(delay_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return True
+    return False
+
+
+def works(tree: Path) -> bool:
+    """Whether there is an index, which then answers; else one line says that there is none."""
+    done = ltt("search", "upload", "--json", cwd=tree)
+    if done.returncode == 0:
+        assert json.loads(done.stdout)
+        return True
+    assert "no index" in refused(done)
+    return False
+
+
+def seconds_of(*args: str, cwd: Path) -> float:
+    began = time.monotonic()
+    good(*args, cwd=cwd, env={"PYTHONHASHSEED": "0"})  # as it is started when it is to be killed
+    return time.monotonic() - began
+
+
+def test_kill_9_while_indexing_costs_nothing_but_time(tmp_path: Path) -> None:
+    tree = big(tmp_path / "tree")
+    whole_s = seconds_of("index", ".", *CUT, cwd=tree)
+    expected = answers(index_of(tree))
+    shutil.rmtree(index_of(tree))
+    rng = random.Random(1)
+    killed = 0
+    for number in range(20):
+        if killed_after(rng.uniform(0.1, whole_s), "index", ".", *CUT, cwd=tree):
+            killed += 1
+        if number % 4 == 0:
+            works(tree)
+        elif (index_of(tree) / "manifest.json").exists():
+            assert all(answers(index_of(tree))[:3])
+        if number % 7 == 6:  # it goes on, and is as if nothing had been
+            good("index", ".", *CUT, cwd=tree)
+            assert answers(index_of(tree)) == expected
+            assert leftovers(index_of(tree)) == set()
+            assert (index_of(tree) / ".gitignore").read_text() == "*\n"
+            shutil.rmtree(index_of(tree))
+    assert killed > 5
+
+
+def test_kill_9_while_updating_leaves_the_old_index_or_the_new_one(tmp_path: Path) -> None:
+    tree = plant(tmp_path / "tree")
+    good("index", ".", *CUT, cwd=tree)
+    update_s = seconds_of("update", cwd=tree)
+    old = answers(index_of(tree))
+    rng = random.Random(2)
+    killed = 0
+    for number in range(20):
+        file = tree / "src" / f"zebra{number}.py"
+        file.write_text("# zebra crossing\nupload = session\n")
+        if number > 2:
+            (tree / "src" / f"zebra{number - 3}.py").unlink()
+        killed += killed_after(rng.uniform(0.1, 1.2) * update_s, "update", cwd=tree)
+        found = answers(index_of(tree))
+        assert _places(found) == _places(old) or found == fresh_answers(tree, *PARTS)
+        if number % 4 == 3:
+            good("update", cwd=tree)
+            found = answers(index_of(tree))
+            assert found == fresh_answers(tree, *PARTS)
+            assert leftovers(index_of(tree)) == set()
+        old = found
+    assert killed > 5
+
+
+def _places(found: list[list[Result]]) -> list[list[tuple[object, ...]]]:
+    """All but the text, which is what the file holds now."""
+    fields = ("path", "start_line", "end_line", "score", "language", "symbol")
+    return [[tuple(getattr(one, name) for name in fields) for one in row] for row in found]
+
+
+def test_a_second_writer_is_told_who_writes_and_may_wait(tmp_path: Path) -> None:
+    tree = plant(tmp_path / "tree")
+    good("index", ".", cwd=tree)
+    put(tree, "new.py", "def zebra_crossing():\n    pass\n")
+    # What holds the lock is stopped in the midst of it: it has the lock as long as one likes.
+    first = subprocess.Popen(
+        [tool("flock"), index_of(tree) / "writer.lock", "sleep", "60"], stdout=subprocess.PIPE
+    )
+    end = time.monotonic() + 20
+    while ltt("update", cwd=tree).returncode == 0:
+        assert time.monotonic() < end
+    for command in (("update",), ("index", "."), ("search", "zebra", "--update")):
+        assert "is writing to this index; wait" in refused(ltt(*command, cwd=tree))
+    assert works(tree), "a reader minds no writer"
+    second = subprocess.Popen(
+        [LTT_STREAM, "codesearch", "update", "--wait-s", "60"], cwd=tree, stdout=subprocess.PIPE
+    )
+    time.sleep(0.5)
+    assert second.poll() is None
+    subprocess.run([tool("pkill"), "-P", str(first.pid)], check=True)
+    first.communicate()
+    second.communicate(timeout=60)
+    assert second.returncode == 0
+
+
+def test_a_second_writer_is_told_the_number_of_the_first(tmp_path: Path) -> None:
+    tree = big(tmp_path / "tree")
+    with subprocess.Popen(
+        [LTT_STREAM, "codesearch", "index", ".", *CUT], cwd=tree, stdout=subprocess.DEVNULL
+    ) as first:
+        lock = index_of(tree) / "writer.lock"
+        end = time.monotonic() + 20
+        while not (lock.exists() and lock.read_text()):
+            assert time.monotonic() < end
+            time.sleep(0.005)
+        first.send_signal(signal.SIGSTOP)
+        said = refused(ltt("index", ".", *CUT, cwd=tree))
+        assert f"process {first.pid} is writing to this index" in said
+        first.send_signal(signal.SIGCONT)
+    assert first.returncode == 0
+    assert works(tree)
+
+
+def test_a_reader_amid_updates_sees_the_old_or_the_new_and_never_fails(tmp_path: Path) -> None:
+    tree = plant(tmp_path / "tree")
+    good("index", ".", cwd=tree)
+    states = [_places(answers(index_of(tree)))]
+    writer = subprocess.Popen(
+        ["bash", "-ec", "for n in 1 2 3 4 5; do cp README.md src/zebra$n.md; rm -f lib/*/*$n*;"
+         ' printf "# zebra crossing\\nsession = upload + $n\\n" >src/zebra$n.py;'
+         ' "$0" codesearch update --quiet; cp -r .code_index ../state$n; done', LTT_STREAM],
+        cwd=tree,
+    )  # fmt: skip
+    seen = []
+    while writer.poll() is None:
+        seen.append(_places(answers(index_of(tree))))
+    assert writer.returncode == 0
+    for number in range(1, 6):
+        copy = tmp_path / f"state{number}"
+        states.append(_places(answers(copy)))
+    assert len(seen) > 10
+    order = [states.index(found) for found in seen]
+    assert order == sorted(order)
+    assert len(set(order)) > 3
+
+
+def test_control_c_ends_with_130_and_the_next_index_goes_on(tmp_path: Path) -> None:
+    tree = big(tmp_path / "tree")
+    process = subprocess.Popen(
+        [LTT_STREAM, "codesearch", "index", ".", *CUT], cwd=tree,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    end = time.monotonic() + 20
+    while not (index_of(tree) / "writer.lock").exists():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err.strip()) == (130, b"", b"")
+    assert re.match("files +600 ", good("index", ".", *CUT, cwd=tree))
+    assert answers(index_of(tree)) == fresh_answers(tree, *PARTS)
+    assert leftovers(index_of(tree)) == set()
+
+
+@pytest.mark.parametrize("command", ["index .", "update"])
+def test_a_disk_that_is_full_is_one_line_and_the_old_index_stays(
+    command: str, tmp_path: Path
+) -> None:
+    tree = plant(tmp_path / "tree")
+    good("index", ".", cwd=tree)
+    before = answers(index_of(tree))
+    put(tree, "src/many.toml", "".join(f"upload_{line} = {line}\n" for line in range(3_000)))
+    done = subprocess.run(
+        ["bash", "-c", f'ulimit -f 16; "$0" codesearch {command}', LTT_STREAM],
+        cwd=tree, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert ".code_index/segment-" in refused(done)
+    assert answers(index_of(tree)) == before
+    good("update", cwd=tree)
+    assert answers(index_of(tree)) == fresh_answers(tree)
+    assert leftovers(index_of(tree)) == set()
