@@ -79,7 +79,7 @@ def serve(folder: Path, model: Path | None) -> None:
             answer = searcher.similar(
                 relative(searcher.root / path, searcher.root), line, top_k=top_k
             )
-        except CodeIndexError as error:
+        except (CodeIndexError, ValueError) as error:  # no path has a NUL
             raise ToolError(str(error)) from error
         if answer is None:
             raise ToolError(f"{path}: not in the index")
