@@ -17,7 +17,12 @@ MAY_IMPORT = {
     "pipeline": {"parsers", "models", "pipeline"},
 }
 ALLOWED_IN_PARSERS = {"msgspec"}
-TORCH_BORDERS = {"pipeline/scorer.py", "pipeline/cli_train.py", "pipeline/learner.py"}
+TORCH_BORDERS = {
+    "pipeline/cli_train.py",
+    "pipeline/codesearch/learning.py",
+    "pipeline/learner.py",
+    "pipeline/scorer.py",
+}
 """The only modules of the pipeline that may reach for torch's side of models, and lazily."""
 TORCH_FREE_MODELS = {
     "models.adwin",
@@ -36,6 +41,9 @@ TORCH_FREE_MODELS = {
     "models.slots",
     "models.text",
     "models.tokens",
+    "models.training.harvest.docs",
+    "models.training.harvest.functions",
+    "models.training.harvest.trees",
 }
 LEARNER_SIDE = {"pipeline/classroom.py"}
 """Imported by the learner's process alone, which needs torch from its beginning."""

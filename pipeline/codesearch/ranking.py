@@ -88,14 +88,18 @@ def rank(
     if not rows:
         return []
     share = weights.dense_of_name if question.is_name else weights.dense
-    fused = (1 - share) * _of_best(lexical) + share * _of_best(dense)  # (C,)
-    fused = _of_best(fused)
+    fused = _of_best(mixed(lexical, dense, share))  # (C,)
     score = fused + _definitions(question, rows, weights)
     if not question.is_name:
         score += weights.path * _path_matches(question, rows)
     score += weights.coherence * _coherence(rows, fused, score)
     score *= [_standing(row.path, weights) for row in rows]
     return _spread(rows, score, weights)
+
+
+def mixed(lexical: Floats, dense: Floats, share: float) -> Floats:
+    """The two likenesses, each divided by its best, mixed; `share` is the dense one's, (C,)."""
+    return (1 - share) * _of_best(lexical) + share * _of_best(dense)
 
 
 def _of_best(scores: Floats) -> Floats:
