@@ -139,6 +139,12 @@ def test_what_has_no_grammar_is_read_in_windows() -> None:
     assert snippets(text, "python") == found  # nothing is defined in it
 
 
+def test_blank_lines_do_not_show_a_window_twice() -> None:
+    text = "\n" * 17 + "a\n" + "\n" * 30 + "b\n"
+    found = snippets(text, "perl")
+    assert [(one.start_line, one.end_line) for one in found] == [(18, 18), (49, 49)]
+
+
 def test_a_grammar_that_is_not_installed_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
         raise ModuleNotFoundError(name)
