@@ -53,14 +53,17 @@ class Lines:
 
     def windows(self, *, lines: int, overlap: int) -> list[tuple[int, int]]:
         """The whole file in runs of `lines`, each beginning with the end of the one before."""
-        found, first = [], 0
-        while first < len(self):
+        found: list[tuple[int, int]] = []
+        first = stop = 0
+        while stop < len(self):
             stop = min(first + lines, len(self))
             while stop > first + 1 and self._long(first, stop):
                 stop = first + (stop - first) // 2
-            found.append((first, stop))
-            if stop == len(self):
-                break
+            window = self.trimmed(first, stop)
+            if found and window[0] == found[-1][0]:  # blank lines apart it holds the last one
+                found.pop()
+            if not found or window[1] > found[-1][1]:
+                found.append(window)
             first = stop - overlap if stop - first > overlap else stop
         return found
 

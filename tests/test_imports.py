@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "pipeline": {"parsers", "models", "pipeline"},
 }
 ALLOWED_IN_PARSERS = {"msgspec"}
+LAZY_IN_PARSERS = {"tree_sitter"}
 TORCH_BORDERS = {
     "pipeline/cli_train.py",
     "pipeline/codesearch/learning.py",
@@ -85,13 +86,16 @@ def test_packages_import_one_way(package: str) -> None:
         assert ours <= MAY_IMPORT[package], f"{path} imports {ours - MAY_IMPORT[package]}"
 
 
-def test_parsers_need_the_standard_library_and_msgspec_only() -> None:
+def test_parsers_need_the_standard_library_and_msgspec_and_grammars_when_used() -> None:
     import sys
 
     for path in modules("parsers"):
         for name in imported(path):
             root = name.split(".")[0]
-            assert root in sys.stdlib_module_names | ALLOWED_IN_PARSERS | {"parsers"}, (path, name)
+            allowed = ALLOWED_IN_PARSERS | LAZY_IN_PARSERS | {"parsers"}
+            assert root in sys.stdlib_module_names | allowed, (path, name)
+        for name in imported(path, top_level_only=True):
+            assert name.split(".")[0] not in LAZY_IN_PARSERS, (path, name)
 
 
 def test_torch_stays_in_models_and_at_the_borders() -> None:
