@@ -68,14 +68,24 @@ def _parsed(grammar: str, data: bytes) -> Node | None:
     if parser is None:
         return None
     end = thread_time() + _MOST_SECONDS
+    views: list[memoryview] = []
+
+    def read(position: int, _: object) -> memoryview:
+        views.append(memoryview(data)[position : position + _CHUNK])
+        return views[-1]
+
     try:
         return parser.parse(
-            lambda position, _: data[position : position + _CHUNK],
+            read,
             progress_callback=lambda _position, _wrong: thread_time() > end,
         ).root_node
     except ValueError:
         parser.reset()
         return None
+    finally:
+        # The binding never lets go of what it has read: of a view this keeps a few words alone.
+        for view in views:
+            view.release()
 
 
 @lru_cache

@@ -195,3 +195,18 @@ def test_grammars_are_met_when_their_language_is() -> None:
     probe = "import sys, parsers.code; assert not [m for m in sys.modules if 'tree_sitter' in m]"
     subprocess.run([sys.executable, "-c", probe], check=True)
     assert all(importlib.util.find_spec(module) for module, _ in grammars._GRAMMARS.values())
+
+
+def test_a_file_is_forgotten_when_it_is_cut() -> None:
+    """The binding holds on to what it reads; an index of 10,000 files would hold them all."""
+    text = "def f():\n    return 1\n" * 20_000  # 0.4 MB
+
+    def held_bytes() -> int:
+        (line,) = (one for one in Path("/proc/self/status").open() if one.startswith("RssAnon"))
+        return int(line.split()[1]) * 1024
+
+    snippets(text, "python")
+    before = held_bytes()
+    for number in range(40):
+        snippets(f"{text}# {number}", "python")
+    assert held_bytes() - before < 20 * len(text)
