@@ -199,7 +199,7 @@ def test_grammars_are_met_when_their_language_is() -> None:
 
 def test_a_file_is_forgotten_when_it_is_parsed() -> None:
     """The binding holds on to what it reads; an index of 10,000 files would hold them all."""
-    data = "".join(f"def f{i}():\n    return {i}\n" for i in range(9000)).encode()
+    data = "".join(f"def f{i}():\n    return {i}\n" for i in range(900)).encode()
     before = sys.getrefcount(data)
     for _ in range(3):
         assert grammars.parse("python", data) is not None
