@@ -14,13 +14,17 @@ _UNBROKEN: Final = 3
 """What the lack of a blank line costs, in columns of indentation."""
 
 
+def split_lines(text: str) -> list[str]:
+    """The lines that an editor counts: a form feed or U+2028 stands inside of one."""
+    ends = "\n" if "\n" in text or "\r" not in text else "\r"
+    return [line.rstrip("\r") for line in text.split(ends)]
+
+
 class Lines:
     """The lines of a file and how much text a run of them holds."""
 
     def __init__(self, text: str) -> None:
-        # Editors count no other ends of lines: a form feed or U+2028 stands inside of one.
-        ends = "\n" if "\n" in text or "\r" not in text else "\r"
-        self.lines = [line.rstrip("\r") for line in text.split(ends)]
+        self.lines = split_lines(text)
         self._chars = [0, *accumulate(len(line) + 1 for line in self.lines)]
 
     def __len__(self) -> int:
