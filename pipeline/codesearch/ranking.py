@@ -36,6 +36,7 @@ _EXAMPLE: Final = re.compile(
 )
 _REEXPORT: Final = re.compile(r"(?:^|/)(?:__init__\.py|package-info\.java)$")
 _DECLARATION: Final = re.compile(r"\.(?:d\.ts|pyi|h|hh|hpp|hxx)$")
+_PROSE: Final = frozenset(("asciidoc", "latex", "markdown", "restructuredtext"))
 _SHORTEST_PREFIX: Final = 3
 
 
@@ -61,6 +62,8 @@ class Weights:
     example: float = 0.3
     reexport: float = 0.5
     declaration: float = 0.85
+    prose: float = 0.5
+    """Documentation and change logs: code is asked for."""
     further: float = 0.5
     """A factor for each better snippet of the same file, or of the same text."""
 
@@ -93,7 +96,7 @@ def rank(
     if not question.is_name:
         score += weights.path * _path_matches(question, rows)
     score += weights.coherence * _coherence(rows, fused, score)
-    score *= [_standing(row.path, weights) for row in rows]
+    score *= [_standing(row, weights) for row in rows]
     return _spread(rows, score, weights)
 
 
@@ -161,9 +164,11 @@ def _coherence(rows: Sequence[Row], fused: Floats, score: Floats) -> Floats:
     return worth
 
 
-def _standing(path: str, weights: Weights) -> float:
+def _standing(row: Row, weights: Weights) -> float:
     """What a file's kind leaves of a score."""
-    factor = 1.0
+    path, factor = row.path, 1.0
+    if row.language in _PROSE:
+        factor *= weights.prose
     if _TEST.search(path):
         factor *= weights.test
     if _EXAMPLE.search(path):
