@@ -61,6 +61,7 @@ class Weights:
     test: float = 0.3
     example: float = 0.3
     reexport: float = 0.5
+    """Of what defines nothing in a file that is there to pass on names."""
     declaration: float = 0.85
     prose: float = 0.5
     """Documentation and change logs: code is asked for."""
@@ -173,7 +174,7 @@ def _standing(row: Row, weights: Weights) -> float:
         factor *= weights.test
     if _EXAMPLE.search(path):
         factor *= weights.example
-    if _REEXPORT.search(path):
+    if _REEXPORT.search(path) and not row.defines:
         factor *= weights.reexport
     if _DECLARATION.search(path):
         factor *= weights.declaration
