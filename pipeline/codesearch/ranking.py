@@ -62,7 +62,7 @@ class Weights:
     example: float = 0.3
     reexport: float = 0.5
     """Of what defines nothing in a file that is there to pass on names."""
-    declaration: float = 0.85
+    declaration: float = 0.7
     prose: float = 0.5
     """Documentation and change logs: code is asked for."""
     further: float = 0.5
