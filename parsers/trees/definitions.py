@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _CLAUSES: Final = frozenset(("haskell", "elixir"))
 """Where one function may be written as a run of equations."""
+_OF_OWNER: Final = b"@moduledoc"
+"""What looks like the comment of the next definition and is that of the whole."""
 _TALL_CONSTANT: Final = 4
 _MOST_CHARS: Final = 200
 
@@ -72,16 +74,16 @@ def definitions(tree: Tree, data: bytes, *, small: int, tall: int) -> Defined:
             continue
         kind = node.type
         first, last = node.start_point[0], _last_row(node)
-        if kind in shape.leading:
+        if kind in shape.leading and not data.startswith(_OF_OWNER, node.start_byte):
             if first > before:  # else it is the end of a line of code
                 if lead_last < first - 2 or lead < 0:
                     lead = first
                 lead_last = last
             continue
         if kind in shape.through:
-            children = node.named_children
-            levels.append(level._replace(children=iter(children), last=last))
-            if not children or children[0].start_point != node.start_point:
+            inner = node.named_children
+            levels.append(level._replace(children=iter(inner), last=last))
+            if not inner or inner[0].start_point != node.start_point:
                 before = max(before, first)  # code of its own comes first
             continue
         one = None
