@@ -163,8 +163,8 @@ def _progress(what: str) -> Iterator[Progress]:
 
 
 def _say(done: Done, where: Path, seconds: float) -> None:
-    from pipeline.codesearch.actions import folder_bytes
     from pipeline.codesearch.index import Index
+    from pipeline.codesearch.parts import folder_bytes
     from pipeline.codesearch.place import spelled
 
     report = done.report

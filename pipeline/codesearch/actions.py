@@ -130,11 +130,6 @@ def open_searcher(folder: Path, *, model: Path | None) -> Searcher:
     return Searcher(index, with_learnt(folder, engine), root_of(folder, index.root))
 
 
-def folder_bytes(folder: Path) -> int:
-    """The size of an index on the disk."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
 def _done(
     folder: Path,
     root: Path,

@@ -6,6 +6,7 @@ import io
 import mmap
 import os
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -141,6 +142,16 @@ def map_table(path: Path, check: Check, schema: pa.Schema) -> pa.RecordBatch:
         if not reader.schema.equals(schema):
             raise CodeIndexError(f"{path}: holds other columns; {MEND}")
         return reader.get_batch(0)
+
+
+def folder_bytes(folder: Path) -> int:
+    """The size of an index on the disk; a writer may take parts away meanwhile."""
+    size = 0
+    for path, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                size += os.stat(os.path.join(path, name)).st_size  # noqa: PTH116, PTH118
+    return size
 
 
 def sync_folder(folder: Path) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from pipeline.codesearch.entries import FileEntry
 from pipeline.codesearch.index import Index
+from pipeline.codesearch.parts import folder_bytes
 from pipeline.codesearch.place import root_of, spelled
 from pipeline.codesearch.shown import printable
 from pipeline.codesearch.walk import Walk
@@ -75,7 +76,7 @@ def read_status(folder: Path) -> Status:
         index.segments,
         len(files),
         index.alive,
-        sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+        folder_bytes(folder),
         dict(languages.most_common()),
         new,
         changed,
