@@ -14,8 +14,14 @@ from typing import Final
 
 from Stemmer import Stemmer
 
-_WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[^\W\d_A-Za-z]+")
-_PART: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_A-Za-z]+")
+# Latin letters; of those beyond Latin-1 it does not matter here which are capitals.
+_UPPER, _LOWER = "A-ZÀ-ÖØ-Þ", "a-zß-öø-ɏ"
+_WORD: Final = re.compile(
+    rf"[{_UPPER}{_LOWER}_][{_UPPER}{_LOWER}0-9_]*|[0-9]+|[^\W\d_{_UPPER}{_LOWER}]+"
+)
+_PART: Final = re.compile(
+    rf"[{_UPPER}]+(?![{_LOWER}])|[{_UPPER}]?[{_LOWER}]+|[0-9]+|[^\W\d_{_UPPER}{_LOWER}]+"
+)
 _LONGEST: Final = 64
 """Characters of an identifier; what goes on is data."""
 _STOP_WORDS: Final = """
