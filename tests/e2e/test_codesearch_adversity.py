@@ -11,11 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pytest
 
-from models.checkpoint import Card, Checkpoint, save_checkpoint
-from models.raccoon import Raccoon
+from models.places import pretrained_path
 from pipeline.codesearch.manifest import read_manifest, write_manifest
 from tests.e2e.program import LTT_STREAM
 from tests.e2e.sources import (
@@ -29,7 +27,6 @@ from tests.e2e.sources import (
     put,
     refused,
 )
-from tests.models.conftest import SMALL
 from tests.support import missing
 
 WITHOUT_RIGHTS = "-dac_override,-dac_read_search"
@@ -73,9 +70,7 @@ def test_without_an_index_every_command_says_how_to_make_one(
 def test_an_index_of_another_model_is_refused_and_made_afresh_by_index(
     tree: Path, tmp_path: Path
 ) -> None:
-    card = Card(corpus_prior=[0.125] * 8, apps=["sshd"])
-    other = tmp_path / "other"
-    save_checkpoint(other, Checkpoint(Raccoon(SMALL).eval(), card, np.zeros(9, np.float32)))
+    other: Path = shutil.copytree(pretrained_path(), tmp_path / "other")
     for command in (("search", "x"), ("similar", "README.md:1"), ("update",)):
         said = refused(ltt(*command, "--model", str(other), cwd=tree))
         assert "other-" in said

@@ -8,27 +8,35 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import traceback
 from functools import cache
 from pathlib import Path
+from select import select
 
 _ROOT = Path(__file__).resolve().parents[2]
 
 
-def run(args: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run it to its end."""
+def run(
+    args: list[str], cwd: Path, kill_after_s: float | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run it to its end, or for so long and then kill it: its code is −9 where that ended it."""
     parent = _parent()
     assert parent.stdin is not None
     assert parent.stdout is not None
     with tempfile.TemporaryDirectory() as folder:
-        request = Path(folder) / "request"
-        request.write_text(json.dumps([*args]))
+        Path(folder, "request").write_text(json.dumps([*args]))
+        for name in ("out", "err"):
+            Path(folder, name).touch()
         # What holds a line is one: paths are in JSON.
         parent.stdin.write(json.dumps([folder, str(cwd)]) + "\n")
         parent.stdin.flush()
+        pid = int(parent.stdout.readline())
+        if kill_after_s is not None and not select([parent.stdout], [], [], kill_after_s)[0]:
+            os.kill(pid, signal.SIGKILL)  # its parent has not waited for it: the number is its own
         code = int(parent.stdout.readline())
         out, err = (
             (Path(folder) / name).read_text("utf-8", "surrogateescape") for name in ("out", "err")
@@ -49,7 +57,7 @@ def _parent() -> subprocess.Popen[str]:
 
 def _child(folder: Path, cwd: str) -> int:
     for descriptor, name in ((1, "out"), (2, "err")):
-        file = os.open(folder / name, os.O_WRONLY | os.O_CREAT)
+        file = os.open(folder / name, os.O_WRONLY)
         os.dup2(file, descriptor)
         os.close(file)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -85,6 +93,7 @@ def _serve() -> None:
                 sys.stderr.flush()
             finally:
                 os._exit(code)
+        print(pid, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 
 
