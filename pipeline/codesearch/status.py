@@ -11,6 +11,7 @@ from pipeline.codesearch.entries import FileEntry
 from pipeline.codesearch.index import Index
 from pipeline.codesearch.parts import folder_bytes
 from pipeline.codesearch.place import root_of, spelled
+from pipeline.codesearch.reading import Source, read_source
 from pipeline.codesearch.shown import printable
 from pipeline.codesearch.walk import Walk
 
@@ -63,7 +64,8 @@ def read_status(folder: Path) -> Status:
     for found in Walk(root, leave_out=[folder]):
         old = files.get(found.path)
         if old is None:
-            new += 1
+            # What reads as generated or binary is found anew each time.
+            new += isinstance(read_source(root, found), Source)
         else:
             seen.add(found.path)
             changed += _differs(old, found.size, found.mtime_ns)
