@@ -113,6 +113,9 @@ def index_command(
     show_default=True,
     help="Wait so long for another update to end.",
 )
+@click.option(
+    "--unless-waiting", is_flag=True, help="Leave it to another update that waits, if one does."
+)
 @learn_option
 @index_option
 @model_option
@@ -120,6 +123,7 @@ def update_command(
     files: tuple[Path, ...],
     quiet: bool,
     wait_s: float,
+    unless_waiting: bool,
     learn: bool,
     index: Path | None,
     model: Path | None,
@@ -129,16 +133,32 @@ def update_command(
     FILES, or folders: look at these alone.
     """
     from pipeline.codesearch.actions import update_index
+    from pipeline.codesearch.lock import WAITING, Lock
     from pipeline.codesearch.manifest import read_manifest
+    from pipeline.codesearch.parts import BusyIndexError
     from pipeline.codesearch.place import find_index, relative, root_of
 
     where = index or find_index(Path.cwd())
     root = root_of(where, os.fsdecode(read_manifest(where).root))
     paths = [relative(path, root) for path in files]
+    if unless_waiting and paths:
+        raise click.UsageError("--unless-waiting: the other may not look at FILES")
     began_s = time.monotonic()
+    turn = None
+    if unless_waiting:
+        try:
+            turn = Lock(where, WAITING)
+        except BusyIndexError:
+            return
     with _progress("updating") as progress:
         done = update_index(
-            where, paths, model=model, progress=progress, learn=learn, wait_s=wait_s
+            where,
+            paths,
+            model=model,
+            progress=progress,
+            learn=learn,
+            wait_s=wait_s,
+            entered=turn.release if turn else lambda: None,
         )
     if not quiet:
         with reader_may_leave():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -92,11 +92,12 @@ def update_index(
     progress: Progress,
     learn: bool = False,
     wait_s: float = 0.0,
+    entered: Callable[[], None] = lambda: None,
 ) -> Done:
     """Bring an index up to date; all of it, or these files and folders, relative to the root.
 
     Raises CodeIndexError where there is none, where it is damaged or of another model, and where
-    another process still writes after `wait_s`.
+    another process still writes after `wait_s`. entered: called before a file is looked at.
     """
     engine = load_engine(model)
     there = read_manifest(folder).settings
@@ -111,6 +112,7 @@ def update_index(
                 raise
             time.sleep(_RETRY_S)
     with writer:
+        entered()
         root = root_of(folder, writer.root)
         if not root.is_dir():
             raise CodeIndexError(f"{root}: the indexed folder is gone; index where it is now")

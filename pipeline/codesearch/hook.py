@@ -75,8 +75,8 @@ def _command(index: Path) -> str:
     program = shlex.quote(str(Path(sys.executable).with_name("ltt-stream")))
     where = shlex.quote(str(index.resolve()))
     return (
-        f"({program} codesearch update --quiet --wait-s {_WAIT_S} --index {where} "
-        "</dev/null >/dev/null 2>&1 &)\n"
+        f"({program} codesearch update --quiet --unless-waiting --wait-s {_WAIT_S} "
+        f"--index {where} </dev/null >/dev/null 2>&1 &)\n"
     )
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from pipeline.codesearch.parts import BusyIndexError
 
 LOCK = "writer.lock"
+WAITING = "waiting.lock"
+"""Held by an update that waits for the writer and will see all that changed until it writes."""
 
 
 class Lock:
@@ -17,8 +19,8 @@ class Lock:
     Raises BusyIndexError, with the holder's process number, where another has it.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    def __init__(self, folder: Path, name: str = LOCK) -> None:
+        self._fd = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

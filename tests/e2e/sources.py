@@ -218,7 +218,7 @@ def leftovers(index: Path) -> set[str]:
     """What lies in an index that is none of its parts."""
     named = set(re.findall(r"segment-\d+", (index / "manifest.json").read_text()))
     return {path.name for path in index.iterdir()} - named - {
-        "manifest.json", "writer.lock", ".gitignore"
+        "manifest.json", "writer.lock", "waiting.lock", ".gitignore"
     }  # fmt: skip
 
 

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.codesearch.lock import Lock
 from pipeline.codesearch.search import Result
+from pipeline.codesearch.status import read_status
 from tests.e2e import warm
 from tests.e2e.program import LTT_STREAM
 from tests.e2e.sources import (
@@ -27,7 +29,6 @@ from tests.e2e.sources import (
     put,
     refused,
 )
-from tests.support import tool
 
 CUT = ("--snippet-lines", "4", "--overlap", "3")
 """A snippet a line where nothing is parsed: the program commits on its way, too."""
@@ -124,13 +125,7 @@ def test_a_second_writer_is_told_who_writes_and_may_wait(tmp_path: Path) -> None
     tree = plant(tmp_path / "tree")
     good("index", ".", cwd=tree)
     put(tree, "new.py", "def zebra_crossing():\n    pass\n")
-    # What holds the lock is stopped in the midst of it: it has the lock as long as one likes.
-    first = subprocess.Popen(
-        [tool("flock"), index_of(tree) / "writer.lock", "sleep", "60"], stdout=subprocess.PIPE
-    )
-    end = time.monotonic() + 20
-    while ltt("update", cwd=tree).returncode == 0:
-        assert time.monotonic() < end
+    holder = Lock(index_of(tree))
     for command in (("update",), ("index", "."), ("search", "zebra", "--update")):
         assert "is writing to this index; wait" in refused(ltt(*command, cwd=tree))
     assert works(tree), "a reader minds no writer"
@@ -139,10 +134,33 @@ def test_a_second_writer_is_told_who_writes_and_may_wait(tmp_path: Path) -> None
     )
     time.sleep(0.5)
     assert second.poll() is None
-    subprocess.run([tool("pkill"), "-P", str(first.pid)], check=True)
-    first.communicate()
+    holder.release()
     second.communicate(timeout=60)
     assert second.returncode == 0
+
+
+def test_of_many_updates_in_the_background_one_waits_and_does_it_for_all(tmp_path: Path) -> None:
+    tree = plant(tmp_path / "tree")
+    good("index", ".", cwd=tree)
+    command = ["update", "--quiet", "--unless-waiting", "--wait-s", "60"]
+    holder = Lock(index_of(tree))
+    with subprocess.Popen([LTT_STREAM, "codesearch", *command], cwd=tree) as waits:
+        waiting = index_of(tree) / "waiting.lock"
+        end = time.monotonic() + 20
+        while not (waiting.exists() and waiting.read_text()):
+            assert time.monotonic() < end
+            time.sleep(0.005)
+        put(tree, "new.py", "def zebra_crossing():\n    pass\n")
+        assert ltt(*command, cwd=tree).returncode == 0
+        assert waits.poll() is None
+        assert answers(index_of(tree)) != fresh_answers(tree)
+        holder.release()
+    assert waits.returncode == 0
+    assert answers(index_of(tree)) == fresh_answers(tree)
+    put(tree, "newer.py", "def zebra_session():\n    pass\n")
+    good(*command, cwd=tree)
+    assert answers(index_of(tree)) == fresh_answers(tree)
+    assert "FILES" in refused(ltt(*command, "newer.py", cwd=tree), code=2)
 
 
 def test_a_second_writer_is_told_the_number_of_the_first(tmp_path: Path) -> None:
@@ -176,6 +194,7 @@ def test_a_reader_amid_updates_sees_the_old_or_the_new_and_never_fails(tmp_path:
     seen = []
     while writer.poll() is None:
         seen.append(_places(answers(index_of(tree))))
+        assert read_status(index_of(tree)).bytes > 0
     assert writer.returncode == 0
     for number in range(1, 6):
         copy = tmp_path / f"state{number}"
