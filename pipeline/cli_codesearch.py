@@ -132,7 +132,6 @@ def update_command(
 
     FILES, or folders: look at these alone.
     """
-    from pipeline.codesearch.actions import update_index
     from pipeline.codesearch.lock import WAITING, Lock
     from pipeline.codesearch.manifest import read_manifest
     from pipeline.codesearch.parts import BusyIndexError
@@ -150,6 +149,8 @@ def update_command(
             turn = Lock(where, WAITING)
         except BusyIndexError:
             return
+    from pipeline.codesearch.actions import update_index
+
     with _progress("updating") as progress:
         done = update_index(
             where,
