@@ -39,6 +39,15 @@ class SearchWeights(NamedTuple):
     saturation: float
 
 
+class Spread(NamedTuple):
+    """The words of N questions, T in all, before they are weighed and summed."""
+
+    vectors: Floats  # (T, dim)
+    buckets: Ints  # (T,) which weight each word has
+    shares: Floats  # (T,) what its repetitions count
+    of_text: Ints  # (T,)
+
+
 class SearchEngine:
     """Questions and code as vectors whose dot product is their likeness; not thread-safe."""
 
@@ -72,6 +81,29 @@ class SearchEngine:
     def codes(self, texts: Sequence[str]) -> Floats:
         """Pieces of source code, (N, dim)."""
         return self._encode(texts, _CODE)
+
+    @property
+    def word_weights(self) -> Floats:
+        """(B,) what words weigh in questions."""
+        weights: Floats = self._weights.word[_QUERY]
+        return weights
+
+    def tuned(self, change: Floats) -> SearchEngine:
+        """The same for code; in questions words weigh exp(change) times as much, (B,)."""
+        words = np.stack((self._weights.word[_QUERY] * np.exp(change), self._weights.word[_CODE]))
+        return SearchEngine(self._weights._replace(word=words), self.version)
+
+    def spread(self, texts: Sequence[str]) -> Spread:
+        """What `queries` sums up."""
+        found = [bag(text) for text in texts]
+        places = self._look_up([word.word for words in found for word in words])  # (T,)
+        times = np.array([word.times for words in found for word in words], np.float32)
+        return Spread(
+            self._vectors[places],
+            self._hashes[places] % len(self.word_weights),
+            times / (times + self._weights.saturation),
+            np.repeat(np.arange(len(texts)), [len(words) for words in found]),
+        )
 
     def _encode(self, texts: Sequence[str], side: int) -> Floats:
         result = np.zeros((len(texts), self.dim), np.float32)

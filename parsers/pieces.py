@@ -14,13 +14,17 @@ _UNBROKEN: Final = 3
 """What the lack of a blank line costs, in columns of indentation."""
 
 
+def split_lines(text: str) -> list[str]:
+    """The lines that an editor counts: a form feed or U+2028 stands inside of one."""
+    ends = "\n" if "\n" in text or "\r" not in text else "\r"
+    return [line.rstrip("\r") for line in text.split(ends)]
+
+
 class Lines:
     """The lines of a file and how much text a run of them holds."""
 
     def __init__(self, text: str) -> None:
-        # Editors count no other ends of lines: a form feed or U+2028 stands inside of one.
-        ends = "\n" if "\n" in text or "\r" not in text else "\r"
-        self.lines = [line.rstrip("\r") for line in text.split(ends)]
+        self.lines = split_lines(text)
         self._chars = [0, *accumulate(len(line) + 1 for line in self.lines)]
 
     def __len__(self) -> int:
@@ -53,14 +57,17 @@ class Lines:
 
     def windows(self, *, lines: int, overlap: int) -> list[tuple[int, int]]:
         """The whole file in runs of `lines`, each beginning with the end of the one before."""
-        found, first = [], 0
-        while first < len(self):
+        found: list[tuple[int, int]] = []
+        first = stop = 0
+        while stop < len(self):
             stop = min(first + lines, len(self))
             while stop > first + 1 and self._long(first, stop):
                 stop = first + (stop - first) // 2
-            found.append((first, stop))
-            if stop == len(self):
-                break
+            window = self.trimmed(first, stop)
+            if found and window[0] == found[-1][0]:  # blank lines apart it holds the last one
+                found.pop()
+            if not found or window[1] > found[-1][1]:
+                found.append(window)
             first = stop - overlap if stop - first > overlap else stop
         return found
 

@@ -11,7 +11,7 @@ from parsers.pieces import Lines
 from parsers.trees.definitions import Definition
 
 _CLOSING: Final = re.compile(
-    r"\s*(?:[)}\];,.]+|end\b[\w.]*|fi|done|esac|#endif\b.*|#else\b.*)*\s*(?://.*|/\*.*\*/|#.*)?"
+    r"\s*(?:(?:[)}\];,]+|end\b[\w.]*|fi|done|esac|#endif\b.*)[)}\];,\s]*(?://.*|/\*.*\*/)?)?"
 )
 
 
@@ -32,13 +32,13 @@ class Segment:
 def segments(
     places: Sequence[Definition], lines: Lines, *, small: int, most: int
 ) -> list[Segment]:
-    """The segments that cover all lines, in order.
+    """The segments that hold all lines but blank ones, in order.
 
     small: lines up to which neighbours are put together. most: lines up to which leftovers are
     given to a neighbour.
     """
-    cut = [part for part in _cut(places, len(lines)) if part.first < part.stop]
-    return _leftovers(_together(_absorbed(cut, lines), small, small // 4), most, small // 4)
+    cut = _absorbed(_cut(places, len(lines)), lines)
+    return _leftovers(_together(cut, small, small // 4), most, small // 4)
 
 
 def _cut(places: Sequence[Definition], rows: int) -> list[Segment]:
@@ -73,12 +73,15 @@ def _cut(places: Sequence[Definition], rows: int) -> list[Segment]:
 
 
 def _absorbed(parts: list[Segment], lines: Lines) -> list[Segment]:
-    """What only closes, or is blank, belongs to what stands before it."""
+    """What only closes belongs to what stands before it, and blank lines to nobody."""
     found: list[Segment] = []
     for part in parts:
+        part.first, part.stop = lines.trimmed(part.first, part.stop)
         closing = not part.weight and all(
             _CLOSING.fullmatch(line) for line in lines.lines[part.first : part.stop]
         )
+        if part.first == part.stop:
+            continue
         if found and closing:
             found[-1].stop = part.stop
         else:

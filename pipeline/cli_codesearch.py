@@ -26,6 +26,12 @@ index_option = click.option(
     metavar="DIR",
     help="The index; without it .code_index here or in the nearest folder above.",
 )
+learn_option = click.option(
+    "--learn",
+    is_flag=True,
+    help="Learn from the docstrings of what changed how this code is asked about; kept only if "
+    "those held out are found no worse.",
+)
 model_option = click.option(
     "--model", type=FOLDER, metavar="DIR", help="A checkpoint; without it the one that ships."
 )
@@ -53,9 +59,15 @@ def codesearch() -> None:
     show_default=True,
     help="Lines that two snippets share where a language is not parsed.",
 )
+@learn_option
 @model_option
 def index_command(
-    folder: Path, output: Path | None, snippet_lines: int, overlap: int, model: Path | None
+    folder: Path,
+    output: Path | None,
+    snippet_lines: int,
+    overlap: int,
+    learn: bool,
+    model: Path | None,
 ) -> None:
     """Index the source files below a folder, or go on with its index.
 
@@ -77,6 +89,7 @@ def index_command(
             overlap=overlap,
             model=model,
             progress=progress,
+            learn=learn,
         )
     if done.replaced:
         click.echo(f"{done.replaced}: made afresh", err=True)
@@ -97,10 +110,16 @@ def index_command(
     show_default=True,
     help="Wait so long for another update to end.",
 )
+@learn_option
 @index_option
 @model_option
 def update_command(
-    files: tuple[Path, ...], quiet: bool, wait_s: float, index: Path | None, model: Path | None
+    files: tuple[Path, ...],
+    quiet: bool,
+    wait_s: float,
+    learn: bool,
+    index: Path | None,
+    model: Path | None,
 ) -> None:
     """Bring an index up to date: what changed, was added, renamed or deleted.
 
@@ -115,7 +134,9 @@ def update_command(
     paths = [relative(path, root) for path in files]
     began_s = time.monotonic()
     with _progress("updating") as progress:
-        done = update_index(where, paths, model=model, progress=progress, wait_s=wait_s)
+        done = update_index(
+            where, paths, model=model, progress=progress, learn=learn, wait_s=wait_s
+        )
     if not quiet:
         _say(done, where, time.monotonic() - began_s)
 
@@ -152,6 +173,8 @@ def _say(done: Done, where: Path, seconds: float) -> None:
     )
     click.echo(f"snippets   {index.alive:,} ({report.snippets:,} new)")
     click.echo(f"model      {done.engine.version}, {done.engine.parameters:,} parameters")
+    if done.learnt:
+        click.echo(f"learnt     {done.learnt}")
     share = f", {size / done.source_bytes:.2f} of the source" if done.source_bytes else ""
     click.echo(f"index      {where}, {size / 1e6:.1f} MB{share}")
     rate = f", {changed / seconds:,.0f} files a second" if changed > 1 else ""

@@ -79,9 +79,9 @@ def definitions(tree: Tree, data: bytes, *, small: int, tall: int) -> Defined:
                 lead_last = last
             continue
         if kind in shape.through:
-            children = node.named_children
-            levels.append(level._replace(children=iter(children), last=last))
-            if not children or children[0].start_point != node.start_point:
+            inner = node.named_children
+            levels.append(level._replace(children=iter(inner), last=last))
+            if not inner or inner[0].start_point != node.start_point:
                 before = max(before, first)  # code of its own comes first
             continue
         one = None

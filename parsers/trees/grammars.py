@@ -34,11 +34,10 @@ _GRAMMARS: Final = {
     "typescript": ("tree_sitter_typescript", "language_typescript"),
     "zig": ("tree_sitter_zig", "language"),
 }
-_ALSO: Final = {
-    "c": ("c++", re.compile(rb"^[ \t]*(?:class|namespace|template|using)\b", re.MULTILINE)),
-    "typescript": ("tsx", re.compile(rb"</|/>")),
-}
-"""What a file of this language may be in truth where it is wrong, and what it then holds."""
+_CLASSES: Final = re.compile(
+    rb"^[ \t]*(?:class \w+[ \w:,<>]*\{?$|namespace[ \w:]*\{?$|template *<)", re.MULTILINE
+)
+_MARKUP: Final = re.compile(rb"</|/>")
 
 _CHUNK: Final = 1 << 16
 _MOST_SECONDS: Final = 1.0
@@ -54,15 +53,14 @@ class Tree(NamedTuple):
 
 def parse(language: str, data: bytes) -> Tree | None:
     """None where the language has no grammar here, or where parsing gets nowhere."""
-    root = _parsed(language, data) if language in _GRAMMARS else None
-    if root is None:
+    if language not in _GRAMMARS:
         return None
-    other, sign = _ALSO.get(language, ("", None))
-    if sign is not None and root.has_error and sign.search(data):
-        second = _parsed(other, data)
-        if second is not None:
-            return Tree(other, second)
-    return Tree(language, root)
+    if language == "c" and _CLASSES.search(data):  # a header that is called .h all the same
+        language = "c++"
+    root = _parsed(language, data)
+    if language == "typescript" and root is not None and root.has_error and _MARKUP.search(data):
+        language, root = "tsx", _parsed("tsx", data)
+    return None if root is None else Tree(language, root)
 
 
 def _parsed(grammar: str, data: bytes) -> Node | None:
@@ -70,14 +68,24 @@ def _parsed(grammar: str, data: bytes) -> Node | None:
     if parser is None:
         return None
     end = thread_time() + _MOST_SECONDS
+    views: list[memoryview] = []
+
+    def read(position: int, _: object) -> memoryview:
+        views.append(memoryview(data)[position : position + _CHUNK])
+        return views[-1]
+
     try:
         return parser.parse(
-            lambda position, _: data[position : position + _CHUNK],
+            read,
             progress_callback=lambda _position, _wrong: thread_time() > end,
         ).root_node
     except ValueError:
         parser.reset()
         return None
+    finally:
+        # The binding never lets go of what it has read: of a view this keeps a few words alone.
+        for view in views:
+            view.release()
 
 
 @lru_cache

@@ -5,19 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from models.places import pretrained_path
 from models.searching import SearchEngine
 from pipeline.codesearch.entries import Settings
 from pipeline.codesearch.index import Index
 from pipeline.codesearch.indexing import Indexer, Progress, Report
+from pipeline.codesearch.learnt import with_learnt
 from pipeline.codesearch.manifest import MANIFEST, read_manifest
 from pipeline.codesearch.parts import BusyIndexError, CodeIndexError
 from pipeline.codesearch.place import root_of, root_said
 from pipeline.codesearch.search import Searcher
 from pipeline.codesearch.walk import Walk
 from pipeline.codesearch.writer import Writer
+
+if TYPE_CHECKING:
+    from pipeline.codesearch.learning import Outcome
 
 _RETRY_S = 0.2
 
@@ -29,6 +33,8 @@ class Done(NamedTuple):
     files: int
     source_bytes: int
     engine: SearchEngine
+    learnt: Outcome | None
+    """None where it was not to learn."""
     replaced: str
     """Why an index that was there could not be gone on with; "" where it could, or none was."""
 
@@ -39,7 +45,14 @@ def load_engine(model: Path | None) -> SearchEngine:
 
 
 def make_index(
-    root: Path, folder: Path, *, lines: int, overlap: int, model: Path | None, progress: Progress
+    root: Path,
+    folder: Path,
+    *,
+    lines: int,
+    overlap: int,
+    model: Path | None,
+    progress: Progress,
+    learn: bool = False,
 ) -> Done:
     """Index a folder, going on with what is there if it was made alike.
 
@@ -63,10 +76,11 @@ def make_index(
     new = not folder.exists()
     with writer or Writer.create(folder, settings, said) as writer:
         walk = Walk(root, leave_out=[folder])
-        report = Indexer(writer, engine, walk, root, settings).all(progress)
+        indexer = Indexer(writer, engine, walk, root, settings)
+        indexer.all(progress)
         if new:
             _keep_out_of_git(folder)
-        return _done(writer, report, engine, replaced)
+        return _done(folder, root, writer, indexer, engine, learn=learn, replaced=replaced)
 
 
 def update_index(
@@ -75,6 +89,7 @@ def update_index(
     *,
     model: Path | None,
     progress: Progress,
+    learn: bool = False,
     wait_s: float = 0.0,
 ) -> Done:
     """Bring an index up to date; all of it, or these files and folders, relative to the root.
@@ -100,15 +115,18 @@ def update_index(
             raise CodeIndexError(f"{root}: the indexed folder is gone; index where it is now")
         indexer = Indexer(writer, engine, Walk(root, leave_out=[folder]), root, settings)
         everything = not paths or "." in paths
-        report = indexer.all(progress) if everything else indexer.some(paths)
-        return _done(writer, report, engine, "")
+        if everything:
+            indexer.all(progress)
+        else:
+            indexer.some(paths)
+        return _done(folder, root, writer, indexer, engine, learn=learn)
 
 
 def open_searcher(folder: Path, *, model: Path | None) -> Searcher:
     """An index ready to be asked. Raises CodeIndexError, models.errors.CheckpointError."""
     engine = load_engine(model)
     index = Index.open(folder, model=engine.version)
-    return Searcher(index, engine, root_of(folder, index.root))
+    return Searcher(index, with_learnt(folder, engine), root_of(folder, index.root))
 
 
 def folder_bytes(folder: Path) -> int:
@@ -116,9 +134,25 @@ def folder_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _done(writer: Writer, report: Report, engine: SearchEngine, replaced: str) -> Done:
+def _done(
+    folder: Path,
+    root: Path,
+    writer: Writer,
+    indexer: Indexer,
+    engine: SearchEngine,
+    *,
+    learn: bool,
+    replaced: str = "",
+) -> Done:
+    outcome = None
+    if learn:
+        from pipeline.codesearch import learning
+        from pipeline.codesearch.lessons import gather
+
+        lessons = gather(root, writer.files.values(), indexer.read, most=learning.MOST)
+        outcome = learning.learn(folder, engine, lessons)
     sizes = [file.size for file in writer.files.values()]
-    return Done(report, len(sizes), sum(sizes), engine, replaced)
+    return Done(indexer.report, len(sizes), sum(sizes), engine, outcome, replaced)
 
 
 def _keep_out_of_git(folder: Path) -> None:

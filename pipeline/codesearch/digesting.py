@@ -42,15 +42,21 @@ class Digested(NamedTuple):
 def digest_file(file: FileEntry, text: str, settings: Settings) -> Digested:
     """Cut a file into snippets and count their terms."""
     found = snippets(text, file.language, lines=settings.lines, overlap=settings.overlap)
-    path = PurePosixPath(file.path)
-    about = hashes(path.stem) * _STEM_COUNTS
-    for folder in path.parts[:-1][-_FOLDERS:]:
-        about += hashes(folder)
+    about = path_terms(file.path)
     return Digested(
         file,
-        [_entry(snippet, about) for snippet in found],
+        [entry_of(snippet, about) for snippet in found],
         [encoded_text(file.path, snippet.symbol, snippet.text) for snippet in found],
     )
+
+
+def path_terms(path: str) -> list[int]:
+    """What is said in each snippet of a file by where it lies."""
+    pure = PurePosixPath(path)
+    about = hashes(pure.stem) * _STEM_COUNTS
+    for folder in pure.parts[:-1][-_FOLDERS:]:
+        about += hashes(folder)
+    return about
 
 
 def encoded_text(path: str, symbol: str, text: str) -> str:
@@ -70,7 +76,8 @@ def vectors_of(engine: SearchEngine, texts: list[str]) -> tuple[Int8, Float32]:
     return quantised(engine.codes(texts))
 
 
-def _entry(snippet: Snippet, about: list[int]) -> SnippetEntry:
+def entry_of(snippet: Snippet, about: list[int]) -> SnippetEntry:
+    """A snippet with its terms; about: what its path says."""
     said = hashes(snippet.text)
     names = [word for name in snippet.defines for word in hashes(name)]
     counts = Counter(said)

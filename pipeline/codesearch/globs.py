@@ -10,7 +10,7 @@ import re
 import string
 from typing import Final
 
-_SLASH, _STAR, _DEEP = b"/", b"*", b"**"
+_SLASH, _STAR, _DEEP = b"/", b"*", b"**/"
 _NEVER: Final = b"(?!)"
 _CLASSES: Final = {
     b"alnum": string.ascii_letters + string.digits,
@@ -44,12 +44,11 @@ def expression(pattern: bytes) -> bytes | None:
             parts.append([])
         else:
             parts[-1].append(token)
-    found = [_component_wise(parts[0])] if anchored else [b"(?:.*/)?", _component_wise(parts[0])]
-    for part in parts[1:-1]:
-        found.append(b"(?>(?:[^/]+/)*?" + _component_wise(part) + b")")
-    if len(parts) > 1:
-        found.append(b"(?:[^/]+/)*" + _component_wise(parts[-1]) if parts[-1] else b".*")
-    return b"".join(found)
+    first, *rest = map(_component_wise, parts)
+    found = first if anchored else b"(?:.*/)?" + first
+    for part in rest[:-1]:
+        found += b"(?>(?:[^/]*/)*?" + part + b")"
+    return found + b"(?:[^/]*/)*" + rest[-1] if rest else found
 
 
 def _component_wise(tokens: list[bytes]) -> bytes:
@@ -78,16 +77,17 @@ def _tokens(pattern: bytes, anchored: bool) -> list[bytes]:
         byte = pattern[at : at + 1]
         at += 1
         if byte == b"*":
-            before = at == 1 or pattern[at - 2 : at - 1] == b"/"
+            # What is plain at the beginning git compares by itself, and matches only the rest.
+            begins = _plain(pattern[: at - 1]) or pattern[at - 2 : at - 1] == _SLASH
             first = at
             while pattern[at : at + 1] == b"*":
                 at += 1
-            deep = anchored and at > first and before
-            if deep and (at == len(pattern) or pattern[at : at + 1] == b"/"):
+            deep = anchored and begins and at > first
+            if deep and pattern[at : at + 1] == _SLASH:
                 tokens.append(_DEEP)
                 at += 1
             else:
-                tokens.append(_STAR)
+                tokens.append(b".*" if deep and at == len(pattern) else _STAR)
         elif byte == b"/":
             tokens.append(_SLASH)
         elif byte == b"?":
@@ -105,6 +105,10 @@ def _tokens(pattern: bytes, anchored: bool) -> list[bytes]:
         else:
             tokens.append(re.escape(byte))
     return tokens
+
+
+def _plain(pattern: bytes) -> bool:
+    return not any(byte in pattern for byte in b"*?[\\")
 
 
 def _bracket(pattern: bytes, at: int) -> tuple[bytes, int]:

@@ -118,10 +118,19 @@ class Index:
         segment, at = self._at(self._first_file, number)
         return segment.file(at)
 
-    def rows(self, numbers: Iterable[int]) -> list[Row]:
-        """What is at some rows."""
-        places = (self._at(self._first_row, int(number)) for number in numbers)
-        return [segment.row(at) for segment, at in places]
+    def rows(self, numbers: Sequence[int]) -> list[Row]:
+        """What is at some rows, in the order that is asked for."""
+        if not all(0 <= number < self.size for number in numbers):
+            raise IndexError(f"a row of {self.size}")
+        segments = np.searchsorted(self._first_row, numbers, side="right") - 1
+        found: list[Row | None] = [None] * len(numbers)
+        for i in np.unique(segments).tolist():
+            places = np.flatnonzero(segments == i).tolist()
+            base = self._first_row[i]
+            rows = self._segments[i].rows([numbers[place] - base for place in places])
+            for place, row in zip(places, rows, strict=True):
+                found[place] = row
+        return [row for row in found if row is not None]
 
     def postings(self, term: int) -> tuple[Int64, Uint8]:
         """Live rows that hold a term, ascending, and how often each does; 255 is that or more."""

@@ -55,6 +55,8 @@ class Indexer:
         self._waiting: list[Digested] = []
         self._waiting_snippets = 0
         self.report = Report()
+        self.read: set[str] = set()
+        """Paths of the files that were added or changed."""
 
     def all(self, progress: Progress) -> Report:
         """Look at every file; what is gone or no longer wanted is taken out."""
@@ -105,6 +107,7 @@ class Indexer:
             report.changed += 1
         else:
             report.added += 1
+        self.read.add(found.path)
         file = FileEntry(found.path, found.language, source.size, mtime_ns, source.data_hash)
         digested = digest_file(file, source.text, self._settings)
         report.snippets += len(digested.entries)

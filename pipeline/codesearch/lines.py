@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from parsers.pieces import Lines as Split
+from parsers.pieces import split_lines
 from pipeline.codesearch.entries import Row
 from pipeline.codesearch.reading import Source, read_source
 from pipeline.codesearch.walk import Found
@@ -37,7 +37,7 @@ class CurrentLines:
         if row.path not in self._files:
             source = read_source(self._root, Found(row.path, 0, 0, row.language))
             self._files[row.path] = (
-                Current(Split(source.text).lines, source.data_hash)
+                Current(split_lines(source.text), source.data_hash)
                 if isinstance(source, Source)
                 else Current([], b"")
             )

@@ -36,6 +36,7 @@ _EXAMPLE: Final = re.compile(
 )
 _REEXPORT: Final = re.compile(r"(?:^|/)(?:__init__\.py|package-info\.java)$")
 _DECLARATION: Final = re.compile(r"\.(?:d\.ts|pyi|h|hh|hpp|hxx)$")
+_PROSE: Final = frozenset(("asciidoc", "latex", "markdown", "restructuredtext"))
 _SHORTEST_PREFIX: Final = 3
 
 
@@ -60,7 +61,10 @@ class Weights:
     test: float = 0.3
     example: float = 0.3
     reexport: float = 0.5
-    declaration: float = 0.85
+    """Of what defines nothing in a file that is there to pass on names."""
+    declaration: float = 0.7
+    prose: float = 0.5
+    """Documentation and change logs: code is asked for."""
     further: float = 0.5
     """A factor for each better snippet of the same file, or of the same text."""
 
@@ -88,14 +92,18 @@ def rank(
     if not rows:
         return []
     share = weights.dense_of_name if question.is_name else weights.dense
-    fused = (1 - share) * _of_best(lexical) + share * _of_best(dense)  # (C,)
-    fused = _of_best(fused)
+    fused = _of_best(mixed(lexical, dense, share))  # (C,)
     score = fused + _definitions(question, rows, weights)
     if not question.is_name:
         score += weights.path * _path_matches(question, rows)
     score += weights.coherence * _coherence(rows, fused, score)
-    score *= [_standing(row.path, weights) for row in rows]
+    score *= [_standing(row, weights) for row in rows]
     return _spread(rows, score, weights)
+
+
+def mixed(lexical: Floats, dense: Floats, share: float) -> Floats:
+    """The two likenesses, each divided by its best, mixed; `share` is the dense one's, (C,)."""
+    return (1 - share) * _of_best(lexical) + share * _of_best(dense)
 
 
 def _of_best(scores: Floats) -> Floats:
@@ -157,14 +165,16 @@ def _coherence(rows: Sequence[Row], fused: Floats, score: Floats) -> Floats:
     return worth
 
 
-def _standing(path: str, weights: Weights) -> float:
+def _standing(row: Row, weights: Weights) -> float:
     """What a file's kind leaves of a score."""
-    factor = 1.0
+    path, factor = row.path, 1.0
+    if row.language in _PROSE:
+        factor *= weights.prose
     if _TEST.search(path):
         factor *= weights.test
     if _EXAMPLE.search(path):
         factor *= weights.example
-    if _REEXPORT.search(path):
+    if _REEXPORT.search(path) and not row.defines:
         factor *= weights.reexport
     if _DECLARATION.search(path):
         factor *= weights.declaration

@@ -87,7 +87,9 @@ class Searcher:
         allowed[number] = False
         question = Question("", False, (), ())
         chosen = self._candidates(question, dense, lexical, allowed)
-        weights = Weights(coherence=0, test=1, example=1, reexport=1, declaration=1, further=1)
+        weights = Weights(
+            coherence=0, test=1, example=1, reexport=1, declaration=1, prose=1, further=1
+        )
         return self._answer(question, chosen, dense, lexical, top_k, weights)
 
     def _dense(self, vector: Float32) -> Float32:

@@ -6,7 +6,7 @@ What dies or is touched later is said beside it, by the manifest.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -181,19 +181,28 @@ class Segment:
             if not dead
         }
 
-    def row(self, number: int) -> Row:
-        """A snippet."""
-        file = self.file(int(self.mapped.file_of[number]))
-        found = self.mapped.snippets.slice(number, 1).to_pylist()[0]
-        return Row(
-            path=file.path,
-            language=file.language,
-            start_line=found["start_line"],
-            end_line=found["end_line"],
-            symbol=decode_text(found["symbol"]),
-            defines=tuple(map(decode_text, found["defines"])),
-            digest=found["digest"],
-        )
+    def rows(self, numbers: Sequence[int]) -> list[Row]:
+        """Some snippets, in the order that is asked for."""
+        snippets = self.mapped.snippets.take(pa.array(numbers, pa.int64()))
+        files = self.mapped.files.take(pa.array(self.mapped.file_of[list(numbers)]))
+        columns = [
+            *(files.column(name).to_pylist() for name in ("path", "language")),
+            *(snippets.column(name).to_pylist() for name in SNIPPETS.names[:-1]),
+        ]
+        return [
+            Row(
+                os.fsdecode(path),
+                language,
+                start_line,
+                end_line,
+                decode_text(symbol),
+                tuple(map(decode_text, defines)),
+                digest,
+            )
+            for path, language, start_line, end_line, symbol, defines, digest in zip(
+                *columns, strict=True
+            )
+        ]
 
     def live_tables(self) -> tuple[pa.Table, pa.Table]:
         """Files and snippets without the dead, the files as they are now."""

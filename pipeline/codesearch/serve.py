@@ -14,6 +14,7 @@ from parsers.languages import language_named
 from pipeline import __version__
 from pipeline.codesearch.actions import load_engine
 from pipeline.codesearch.index import Index
+from pipeline.codesearch.learnt import with_learnt
 from pipeline.codesearch.manifest import MANIFEST
 from pipeline.codesearch.parts import CodeIndexError
 from pipeline.codesearch.place import relative, root_of
@@ -45,7 +46,8 @@ class Warm:
         if self._searcher is None or seen != self._seen:
             index = Index.open(self._folder, model=self._engine.version)
             root = root_of(self._folder, index.root)
-            self._searcher, self._seen = Searcher(index, self._engine, root), seen
+            engine = with_learnt(self._folder, self._engine)
+            self._searcher, self._seen = Searcher(index, engine, root), seen
         return self._searcher
 
 
