@@ -22,11 +22,11 @@ from benchmarks.codesearch_minilm import MiniLM
 from models.searching import SearchEngine
 from parsers.code import Snippet
 from pipeline.codesearch.actions import load_engine
-from pipeline.codesearch.digesting import _entry, encoded_text, quantised, vectors_of
+from pipeline.codesearch.digesting import encoded_text, entry_of, quantised, vectors_of
 from pipeline.codesearch.entries import FILE_DIGEST, FileEntry, Settings
 from pipeline.codesearch.index import Index
 from pipeline.codesearch.question import read_question
-from pipeline.codesearch.ranking import RANKING
+from pipeline.codesearch.ranking import RANKING, mixed
 from pipeline.codesearch.terms import hashed
 from pipeline.codesearch.writer import Writer
 
@@ -73,7 +73,7 @@ def measure(packages: list[Package], minilm: MiniLM | None) -> list[Row]:
             "BM25, stems": stems,
             "ltt-stream, words alone": words,
             "ltt-stream, encoder alone": meaning,
-            "ltt-stream": fused(words, meaning, RANKING.dense),
+            "ltt-stream": fused(words, meaning),
         }
         if minilm:
             systems["MiniLM-L6"] = minilm(package.docs, package.codes)
@@ -97,7 +97,7 @@ def ours(package: Package, engine: SearchEngine) -> tuple[Floats, Floats]:
                 # Rows are in the order of paths.
                 file = FileEntry(f"{number:06d}", "", len(code), 0, bytes(FILE_DIGEST))
                 vectors = vectors_of(engine, [encoded_text("", name, code)])
-                writer.replace(file, [_entry(snippet, about=[])], *vectors)
+                writer.replace(file, [entry_of(snippet, about=[])], *vectors)
             writer.commit()
         index = Index.open(folder, model=engine.version)
         questions = [read_question(doc) for doc in package.docs]
@@ -110,12 +110,6 @@ def ours(package: Package, engine: SearchEngine) -> tuple[Floats, Floats]:
         return np.stack(words), np.stack(meaning)
 
 
-def fused(words: Floats, meaning: Floats, share: float) -> Floats:
-    """Each divided by its best of the question and mixed, as the ranking does; (Q, C)."""
-    return (1 - share) * _of_best(words) + share * _of_best(meaning)
-
-
-def _of_best(scores: Floats) -> Floats:
-    kept = np.maximum(scores, 0)
-    best = kept.max(axis=1, keepdims=True)
-    return kept / np.where(best > 0, best, 1)
+def fused(words: Floats, meaning: Floats) -> Floats:
+    """(Q, C), as the ranking mixes them."""
+    return np.stack([mixed(*pair, RANKING.dense) for pair in zip(words, meaning, strict=True)])

@@ -75,7 +75,7 @@ NO_ENCODER: Final = Variant(
     replace(RANKING, dense=0, dense_of_name=0),
     WithoutMeaning,
 )
-_FACTORS: Final = ("named_file", "test", "example", "reexport", "declaration", "further")
+_FACTORS: Final = ("named_file", "test", "example", "reexport", "declaration", "prose", "further")
 """Weights that change nothing at 1; the others change nothing at 0."""
 
 

@@ -11,10 +11,8 @@ import os
 import re
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -23,7 +21,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from benchmarks.codesearch_rivals import has_ripgrep
-from benchmarks.program import LTT_STREAM, cpu_name, pinned
+from benchmarks.codesearch_runs import Ended, run
+from benchmarks.program import LTT_STREAM, cpu_name
 from pipeline.codesearch.actions import folder_bytes
 from pipeline.codesearch.index import Index
 from pipeline.codesearch.walk import Walk
@@ -31,16 +30,6 @@ from pipeline.codesearch.walk import Walk
 _CHANGED: Final = 10
 _UPDATES: Final = 5
 _COLD: Final = 10
-
-
-class Ended(NamedTuple):
-    """A process that has."""
-
-    seconds: float
-    cpu_s: float
-    peak_mb: float
-    """Of 10⁶ bytes."""
-    said: str
 
 
 class Built(NamedTuple):
@@ -59,21 +48,6 @@ class Built(NamedTuple):
     index_mb: float
     share: float
     """Of the source's bytes."""
-
-
-def run(command: Sequence[str | Path], core: int) -> Ended:
-    """Raises RuntimeError where it fails."""
-    with tempfile.TemporaryFile("w+") as said, pinned({core}):
-        began = time.perf_counter()
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said)
-        _, status, used = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise RuntimeError(f"{' '.join(map(str, command))}: exit {process.returncode}")
-        said.seek(0)
-        cpu_s = used.ru_utime + used.ru_stime
-        return Ended(seconds, cpu_s, used.ru_maxrss * 1024 / 1e6, said.read())
 
 
 def copy_tree(source: Path, target: Path, most: int) -> int:
@@ -120,7 +94,7 @@ def files_of_snippets(folder: Path, snippets: int) -> int:
 
 def ask(system: str, folder: Path, questions: Path, core: int) -> dict[str, Any]:
     """benchmarks/codesearch_asking.py in a process."""
-    module = [sys.executable, "-m", "benchmarks.codesearch_asking"]
+    module: list[str | Path] = [sys.executable, "-m", "benchmarks.codesearch_asking"]
     found: dict[str, Any] = json.loads(run([*module, system, folder, questions], core).said)
     return found
 
