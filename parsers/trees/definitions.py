@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _CLAUSES: Final = frozenset(("haskell", "elixir"))
 """Where one function may be written as a run of equations."""
+_OF_OWNER: Final = b"@moduledoc"
+"""What looks like the comment of the next definition and is that of the whole."""
 _TALL_CONSTANT: Final = 4
 _MOST_CHARS: Final = 200
 
@@ -72,7 +74,7 @@ def definitions(tree: Tree, data: bytes, *, small: int, tall: int) -> Defined:
             continue
         kind = node.type
         first, last = node.start_point[0], _last_row(node)
-        if kind in shape.leading:
+        if kind in shape.leading and not data.startswith(_OF_OWNER, node.start_byte):
             if first > before:  # else it is the end of a line of code
                 if lead_last < first - 2 or lead < 0:
                     lead = first

@@ -27,6 +27,13 @@ _SEPARATORS: Final = re.compile(r"::|->|[:\\#]")
 _ARGUMENTS: Final = re.compile(r"(?<=\w)[\s<\[({].*", re.DOTALL)
 _GENERIC: Final = re.compile(r"<[^<>]*>(?=.*\w)|\[[^\[\]]*\](?=\.)")
 _LOUD: Final = re.compile(r"_*[A-Z]\w*")
+_KEYWORDS: Final = frozenset(
+    (
+        *("class", "do", "else", "enum", "extern", "for", "if", "namespace", "public", "return"),
+        *("struct", "switch", "template", "typedef", "union", "using", "while"),
+    )
+)
+"""What is no name, but is taken for one where macros hide the grammar of C++."""
 _MOST_CHARS: Final = 120
 
 
@@ -54,6 +61,8 @@ def one(name: Node | None, data: bytes, body: Node | None = None) -> Named | Non
     symbol = "" if name is None else called(name, data)
     if name is None or not symbol:
         return None
+    if symbol in _KEYWORDS:
+        return Named("", body=body)
     return Named(symbol, ((name.start_point[0], bare(symbol)),), body)
 
 

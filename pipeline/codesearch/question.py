@@ -28,16 +28,20 @@ class Question(NamedTuple):
     """Names whose definitions it may be after, most likely first; the bare last part of each."""
     terms: tuple[str, ...]
     """Distinct, in order."""
+    qualified: str = ""
+    """The whole name with points between its parts, where it has more than one."""
 
 
 def read_question(text: str) -> Question:
     """What kind of question this is."""
     text = text.strip()
-    is_name = _NAME.fullmatch(text) is not None
+    is_name, qualified = _NAME.fullmatch(text) is not None, ""
     if is_name:
-        names = [_SEPARATOR.split(text.removesuffix("()"))[-1]]
+        parts = _SEPARATOR.split(text.removesuffix("()"))
+        names = parts[-1:]
+        qualified = ".".join(parts) if len(parts) > 1 else ""
     elif _WORD.fullmatch(text):
         names = [text]
     else:
         names = _EMBEDDED.findall(text)
-    return Question(text, is_name, tuple(distinct(names)), tuple(distinct(terms(text))))
+    return Question(text, is_name, tuple(distinct(names)), tuple(distinct(terms(text))), qualified)

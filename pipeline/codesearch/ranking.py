@@ -52,6 +52,10 @@ class Weights:
     """Defining the name that is the question."""
     named_file: float = 1.5
     """A factor on `definition` where the file has that name too."""
+    qualified: float = 1.5
+    """A factor on `definition` where the owner is the one that is asked for too."""
+    other_case: float = 0.8
+    """A factor on `definition` where the name is written otherwise, as `HTTP_Server` is."""
     mentioned: float = 0.5
     """A factor on `definition` where the name only stands among words."""
     path: float = 1.0
@@ -125,9 +129,20 @@ def _definitions(question: Question, rows: Sequence[Row], weights: Weights) -> F
         if not hits:
             continue
         exact = any(name == wanted[plain(name)] for name in hits)
+        owned = question.qualified and _ends_with(row.symbol, question.qualified)
         in_named_file = bool(_file_names(row.path) & wanted.keys())
-        worth[i] = unit * (weights.named_file if in_named_file else 1) * (1 if exact else 0.8)
+        worth[i] = (
+            unit
+            * (weights.named_file if in_named_file else 1)
+            * (weights.qualified if owned else 1)
+            * (1 if exact else weights.other_case)
+        )
     return worth
+
+
+def _ends_with(symbol: str, qualified: str) -> bool:
+    """Whether `a.b.c` ends with `b.c`, in any case."""
+    return f".{plain(symbol)}".endswith(f".{plain(qualified)}")
 
 
 def _path_matches(question: Question, rows: Sequence[Row]) -> Floats:

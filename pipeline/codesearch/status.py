@@ -10,6 +10,7 @@ import msgspec
 from pipeline.codesearch.entries import FileEntry
 from pipeline.codesearch.index import Index
 from pipeline.codesearch.place import root_of
+from pipeline.codesearch.reading import Source, read_source
 from pipeline.codesearch.walk import Walk
 
 
@@ -58,7 +59,8 @@ def read_status(folder: Path) -> Status:
     for found in Walk(root, leave_out=[folder]):
         old = files.get(found.path)
         if old is None:
-            new += 1
+            # What reads as generated or binary is found anew each time.
+            new += isinstance(read_source(root, found), Source)
         else:
             seen.add(found.path)
             changed += _differs(old, found.size, found.mtime_ns)
