@@ -101,7 +101,7 @@ def ask(system: str, folder: Path, questions: Path, core: int) -> dict[str, Any]
 
 def cold(folder: Path, questions: Sequence[str], core: int) -> list[Ended]:
     """Whole searches, from exec to the end."""
-    command = [LTT_STREAM, "codesearch", "search", "--index", folder, "--"]
+    command: list[str | Path] = [LTT_STREAM, "codesearch", "search", "--index", folder, "--"]
     return [run([*command, words], core) for words in questions[:_COLD]]
 
 
