@@ -56,8 +56,10 @@ def serve(folder: Path, model: Path | None) -> None:
     warm = Warm(folder, model)
     server = MCPServer("ltt-stream", version=__version__, instructions=_ABOUT, log_level="WARNING")
 
+    # Asynchronous, though they wait for nothing: others are run in threads, and the encoder is
+    # for one at a time.
     @server.tool()
-    def search(
+    async def search(
         query: Annotated[str, Field(description="Plain words, or a name")],
         top_k: Annotated[int, Field(ge=1, le=100)] = 10,
         path: Annotated[str | None, Field(description="A glob, e.g. 'src/**' or '*.py'")] = None,
@@ -70,7 +72,7 @@ def serve(folder: Path, model: Path | None) -> None:
         return _told(_searcher(warm).search(query, top_k=top_k, glob=path, language=named))
 
     @server.tool()
-    def similar(
+    async def similar(
         path: Annotated[str, Field(description="Relative to the indexed folder, or absolute")],
         line: Annotated[int, Field(ge=1)],
         top_k: Annotated[int, Field(ge=1, le=100)] = 5,
