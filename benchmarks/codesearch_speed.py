@@ -110,12 +110,13 @@ def updates(tree: Path, folder: Path, core: int) -> list[Ended]:
 
     Raises RuntimeError where one has not found them.
     """
-    python = sorted(tree.rglob("*.py"))
+    files = Index.open(folder, model=None).files().values()
+    python = sorted(file.path for file in files if file.language == "python")
     ended = []
     for number in range(_UPDATES):
         chosen = np.random.default_rng(number).choice(len(python), _CHANGED, replace=False)
         for i in chosen:
-            with python[i].open("a") as file:
+            with (tree / python[i]).open("a") as file:
                 file.write(f"\n\ndef added_{number}(value):\n    return value + {number}\n")
         ended.append(run([LTT_STREAM, "codesearch", "update", "--index", folder], core))
         if not re.search(rf"\b{_CHANGED} changed", ended[-1].said):
