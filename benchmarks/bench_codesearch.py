@@ -153,8 +153,8 @@ def main(
     texts = {part: section(result) for part, section in SECTIONS.items() if part in result}
     click.echo(json.dumps(result, indent=2) if as_json else "\n\n".join(texts.values()))
     if write_docs:
-        options = " --minilm" if with_minilm else ""
         for part, text in texts.items():
+            options = " --minilm" if with_minilm and part in ("quality", "pairs") else ""
             command = f"python -m benchmarks.bench_codesearch --data DIR --only {part}{options}"
             write_section(
                 "codesearch.md", f"bench_codesearch_{part}", f"{command} --write-docs", text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -75,19 +75,22 @@ NO_ENCODER: Final = Variant(
     replace(RANKING, dense=0, dense_of_name=0),
     WithoutMeaning,
 )
-_FACTORS: Final = ("named_file", "test", "example", "reexport", "declaration", "prose", "further")
-"""Weights that change nothing at 1; the others change nothing at 0."""
+NEUTRAL: Final = {
+    **dict.fromkeys(("definition", "mentioned", "path", "coherence"), 0.0),
+    **dict.fromkeys(("named_file", "qualified", "other_case"), 1.0),
+    **dict.fromkeys(("test", "example", "reexport", "declaration", "prose", "further"), 1.0),
+}
+"""Each weight but the shares of meaning, as it changes nothing."""
 
 
 def ablations() -> list[Variant]:
     """The product without each of its signals in turn."""
-    signals = [f.name for f in fields(Weights) if not f.name.startswith("dense")]
     return [
         Variant("meaning (dense)", NO_ENCODER.weights, WithoutMeaning),
         Variant("words (BM25)", replace(RANKING, dense=1, dense_of_name=1), WithoutWords),
         *(
-            Variant(f"`{name}`", replace(RANKING, **{name: 1 if name in _FACTORS else 0}))
-            for name in signals
+            Variant(f"`{name}`", replace(RANKING, **{name: value}))
+            for name, value in NEUTRAL.items()
         ),
     ]
 

@@ -134,7 +134,7 @@ def speed(result: dict[str, Any]) -> str:
                     str(one["questions"]),
                     f"{1e3 * one['p50_s']:.2f}",
                     f"{1e3 * one['p99_s']:.2f}",
-                    *_of_rival(one),
+                    *_sizes(one),
                 )
                 for one in found["asked"]
             ),
@@ -160,18 +160,21 @@ def speed(result: dict[str, Any]) -> str:
             ),
         ),
         "",
-        f"One core of {found['processor']}, each a fresh process, files in the page cache. Rivals "
-        "are built from snippets that are in memory already; bm25s takes raw words, FTS5 has its "
-        "Porter stemmer, ripgrep reads the tree for each question.",
+        f"One core of {found['processor']}, each a fresh process, files in the page cache; the "
+        f"files are the first of `{found['tree']}`. Rivals are built from snippets that are in "
+        "memory already: bm25s of raw words, FTS5 with its Porter stemmer. ripgrep reads the tree "
+        "for each question.",
     ]
     return "\n".join(lines)
 
 
-def _of_rival(one: dict[str, Any]) -> tuple[str, str, str]:
-    if one["system"] == "ripgrep":
-        return "–", "–", "–"
-    built = "above" if one["build_s"] is None else f"{one['build_s']:.2f}"
-    return f"{one['rss_mb']:.0f}", f"{one['index_mb']:.1f}", built
+def _sizes(one: dict[str, Any]) -> tuple[str, str, str]:
+    """The system's memory, its index and how long that takes, as far as it has them."""
+    return (
+        "–" if one["rss_mb"] is None else f"{one['rss_mb']:.0f}",
+        f"{one['index_mb']:.1f}" if one["index_mb"] else "–",
+        "–" if one["build_s"] is None else f"{one['build_s']:.2f}",
+    )
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -145,6 +145,7 @@ def measure(source: Path, files: int, snippets: int, questions: list[str]) -> di
         searches = cold(asked, questions, core)
         return {
             "processor": cpu_name(),
+            "tree": source.name,
             "built": [one._asdict() for one in built],
             "asked": [ask(system, asked, scratch / "questions.json", core) for system in systems],
             "cold": _figures(searches),
