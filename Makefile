@@ -70,7 +70,7 @@ $(TEACHER): | $(STAMP)
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m models.training.teacher \
 		--corpus $(DATA)/severity_train.parquet --out $@
 
-bench: $(STAMP) ## Measure docs/performance.md again, hours (LOGS=DIR mixes in more logs)
+bench: $(STAMP) ## Measure docs/performance.md and codesearch.md again, hours (LOGS=DIR mixes in more logs)
 	$(BIN)/python -m benchmarks.bench_stream --runs 5 $(if $(LOGS),--logs $(LOGS)) --write-docs
 	$(BIN)/python -m benchmarks.bench_udp --write-docs
 	$(BIN)/python -m benchmarks.bench_latency --write-docs
@@ -78,6 +78,10 @@ bench: $(STAMP) ## Measure docs/performance.md again, hours (LOGS=DIR mixes in m
 	$(BIN)/python -m benchmarks.bench_cold \
 		$(if $(wildcard $(DATA)/severity_dev.parquet),--data $(DATA)) --write-docs
 	$(BIN)/python -m benchmarks.bench_start --write-docs
+	@[ ! -d $(DATA)/codesearch_dev ] || { set -ex; \
+		$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[teacher]' </dev/null; \
+		HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.bench_codesearch --data $(DATA) --minilm \
+		--write-docs; }
 	$(BIN)/python -m benchmarks.bench_growth $(if $(LOGS),--logs $(LOGS)) --write-docs
 	$(BIN)/python -m benchmarks.profile_stream $(if $(LOGS),--logs $(LOGS)) --write-docs
 

@@ -61,7 +61,8 @@ def path_terms(path: str) -> list[int]:
 
 def encoded_text(path: str, symbol: str, text: str) -> str:
     """What the encoder is given: names stand before the first bracket, where it heeds them."""
-    return f"{PurePosixPath(path).stem} {symbol}(\n{text}"
+    stem = PurePosixPath(path).stem
+    return f"{stem} {symbol}(\n{text}" if symbol else f"{stem}\n{text}"
 
 
 def quantised(vectors: Floats) -> tuple[Int8, Float32]:

@@ -121,6 +121,8 @@ def map_part(path: Path, check: Check) -> mmap.mmap:
         raise CodeIndexError(f"{path}: {error.strerror}") from error
     if zlib.crc32(data) != check.crc32:
         raise CodeIndexError(f"{path}: damaged (its CRC-32 is another); {MEND}")
+    # What was read to be checked need not stay in this process; it is in the page cache.
+    data.madvise(mmap.MADV_DONTNEED)
     return data
 
 

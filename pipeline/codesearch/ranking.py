@@ -44,7 +44,7 @@ _SHORTEST_PREFIX: Final = 3
 class Weights:
     """What each signal counts; in units of the best fused score, or factors."""
 
-    dense: float = 0.6
+    dense: float = 0.65
     """The meaning's share where words are asked for; the rest is BM25's."""
     dense_of_name: float = 0.3
     """The same where a name is asked for."""
