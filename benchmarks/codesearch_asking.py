@@ -21,9 +21,10 @@ import numpy as np
 
 from benchmarks.codesearch_rivals import asked_words, raw_words, ripgrep
 from benchmarks.program import rss_mb
-from pipeline.codesearch.actions import folder_bytes, open_searcher
+from pipeline.codesearch.actions import open_searcher
 from pipeline.codesearch.index import Index
 from pipeline.codesearch.lines import CurrentLines
+from pipeline.codesearch.parts import folder_bytes
 from pipeline.codesearch.place import root_of
 
 _WARM: Final = 20

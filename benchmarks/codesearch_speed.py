@@ -23,8 +23,8 @@ import numpy as np
 from benchmarks.codesearch_rivals import has_ripgrep
 from benchmarks.codesearch_runs import Ended, run
 from benchmarks.program import LTT_STREAM, cpu_name
-from pipeline.codesearch.actions import folder_bytes
 from pipeline.codesearch.index import Index
+from pipeline.codesearch.parts import folder_bytes
 from pipeline.codesearch.walk import Walk
 
 _CHANGED: Final = 10

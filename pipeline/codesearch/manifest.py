@@ -14,6 +14,8 @@ from pipeline.codesearch.entries import Settings
 from pipeline.codesearch.parts import MEND, Check, CodeIndexError, Sink, sync_folder
 
 SCHEMA = "ltt-stream/code-index/1"
+"""Another one whenever files are cut, split into terms or encoded otherwise: rows of two ways
+do not go into one index."""
 MANIFEST = "manifest.json"
 FRESH = f".{MANIFEST}.new"
 """What becomes the manifest by its renaming."""
