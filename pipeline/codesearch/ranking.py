@@ -56,9 +56,9 @@ class Weights:
     """A factor on `definition` where the owner is the one that is asked for too."""
     other_case: float = 0.8
     """A factor on `definition` where the name is written otherwise, as `HTTP_Server` is."""
-    mentioned: float = 0.5
+    mentioned: float = 0.25
     """A factor on `definition` where the name only stands among words."""
-    path: float = 1.0
+    path: float = 0.85
     """All of the question's words in the names of the file and its folder."""
     coherence: float = 0.2
     """To the best snippet of the file whose candidates together fit best; less to others'."""
