@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from models.folder import sync
 from models.replay import Replay
 from models.reservoir import CLASSES, Entries
 
@@ -64,7 +65,7 @@ def save_buffer(path: Path, buffer: Replay) -> None:
         if isinstance(error, OSError):
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def load_buffer(path: Path, **options: float) -> Replay:
@@ -129,11 +130,3 @@ def _digest(head: bytes, batch: pa.RecordBatch) -> bytes:
     digest = hashlib.blake2b(head, digest_size=16)
     digest.update(batch.serialize())
     return digest.hexdigest().encode()
-
-
-def _sync(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

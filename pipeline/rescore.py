@@ -28,6 +28,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from models.folder import sync
 from pipeline.frames import Frames, Senders
 from pipeline.predict import Sources
 from pipeline.process import Processor
@@ -137,14 +138,14 @@ def rescore(
         temporary.chmod(before.st_mode & 0o7777)
         with contextlib.suppress(PermissionError):
             os.chown(temporary, before.st_uid, before.st_gid)
-        finished._sync(temporary)
+        sync(temporary)
         if not _same(path, before):
             raise UnfitError(f"{path}: was changed or removed meanwhile; left as it is")
         temporary.rename(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    finished._sync(path.parent)
+    sync(path.parent)
     return filled.rows
 
 

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from models.folder import sync
+
 if TYPE_CHECKING:
     from models.checkpoint import Checkpoint
 
@@ -100,7 +102,7 @@ class Snapshots:
         shutil.rmtree(fresh, ignore_errors=True)
         try:
             save_checkpoint(fresh / CHECKPOINT, checkpoint)
-            _sync(fresh / CHECKPOINT)
+            sync(fresh / CHECKPOINT)
             version = load_checkpoint(fresh / CHECKPOINT).version
             home = self.folder / version.rpartition("-")[2]
             if home.is_dir():
@@ -233,7 +235,7 @@ class Snapshots:
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(name)
         fresh.replace(self.folder / CURRENT)
-        _sync(self.folder)
+        sync(self.folder)
 
     def _prune(self, current: str) -> None:
         before = self._before()
@@ -260,13 +262,5 @@ def _mend(home: Path, whole: Path) -> None:
             there = home / file.name
             if not there.is_file() or there.read_bytes() != file.read_bytes():
                 file.replace(there)
-        _sync(home)
-    _sync(home.parent)
-
-
-def _sync(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+        sync(home)
+    sync(home.parent)

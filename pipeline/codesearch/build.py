@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from models.folder import sync
 from pipeline.codesearch.entries import (
     FILE_DIGEST,
     SNIPPET_DIGEST,
@@ -20,7 +21,7 @@ from pipeline.codesearch.entries import (
     SnippetEntry,
 )
 from pipeline.codesearch.manifest import SegmentEntry
-from pipeline.codesearch.parts import ArraySink, Check, sync_folder, write_array, write_table
+from pipeline.codesearch.parts import ArraySink, Check, write_array, write_table
 from pipeline.codesearch.postings import Kept, count, invert, merged, write_postings
 from pipeline.codesearch.segment import FILES, SNIPPETS, Segment, encode_text
 
@@ -121,8 +122,8 @@ def _write(
     try:
         parts = write(path)
         # Before a manifest names it, the disk must have it under its name.
-        sync_folder(path)
-        sync_folder(folder)
+        sync(path)
+        sync(folder)
     except BaseException:
         shutil.rmtree(path, ignore_errors=True)
         raise

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import msgspec
 
+from models.folder import sync
 from pipeline.codesearch.entries import Settings
-from pipeline.codesearch.parts import MEND, Check, CodeIndexError, Sink, sync_folder
+from pipeline.codesearch.parts import MEND, Check, CodeIndexError, Sink
 
 SCHEMA = "ltt-stream/code-index/1"
 """Another one whenever files are cut, split into terms or encoded otherwise: rows of two ways
@@ -108,4 +109,4 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
-    sync_folder(folder)
+    sync(folder)

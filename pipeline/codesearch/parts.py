@@ -154,12 +154,3 @@ def folder_bytes(folder: Path) -> int:
             with suppress(OSError):
                 size += os.stat(os.path.join(path, name)).st_size  # noqa: PTH116, PTH118
     return size
-
-
-def sync_folder(folder: Path) -> None:
-    """Wait until the disk has the names in a folder."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
 
+from models.folder import sync
 from pipeline.codesearch.build import Pending, build_segment, check_pending, merge_segments
 from pipeline.codesearch.entries import (
     DIM_MOST,
@@ -28,7 +29,7 @@ from pipeline.codesearch.manifest import (
     read_manifest,
     write_manifest,
 )
-from pipeline.codesearch.parts import CodeIndexError, sync_folder
+from pipeline.codesearch.parts import CodeIndexError
 from pipeline.codesearch.segment import Segment
 from pipeline.codesearch.tiers import choose
 
@@ -75,7 +76,7 @@ class Writer:
         if not 1 <= settings.dim <= DIM_MOST:
             raise ValueError(f"dim {settings.dim}: from 1 to {DIM_MOST}")
         folder.mkdir(parents=True, exist_ok=True)
-        sync_folder(folder.parent)
+        sync(folder.parent)
         lock = Lock(folder)
         try:
             names = [_SEGMENT.fullmatch(path.name) for path in folder.iterdir()]

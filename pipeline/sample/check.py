@@ -11,10 +11,10 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from parsers.message import KEYWORDS
 from pipeline.sample import oddities
 
 COLUMNS = ["timestamp", "app_name", "predicted_severity", "reasons", "message", "anomaly"]
-SEVERITIES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 
 
 def check(directory: Path) -> list[str]:
@@ -23,9 +23,8 @@ def check(directory: Path) -> list[str]:
     lines = ds.dataset(files, format="ipc").to_table(columns=COLUMNS)
     flagged = lines.filter(pc.field("anomaly"))
     for row in flagged.to_pylist():
-        severity = (
-            "-" if row["predicted_severity"] is None else SEVERITIES[row["predicted_severity"]]
-        )
+        code = row["predicted_severity"]
+        severity = "-" if code is None else KEYWORDS[code]
         stamp = f"{row['timestamp']:%b %d %H:%M:%S}" if row["timestamp"] else "-"
         print(f"{stamp}  {severity:7}  {row['app_name'] or '-'}: {row['message']}")
     messages = flagged["message"].to_pylist()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from models.folder import sync
 from pipeline.sinks.copied import COPIED_ROWS, as_they_are, copy
 from pipeline.sinks.openfile import HIDDEN, OPEN_SUFFIX
 from pipeline.sinks.salvage import Contents, relabelled
@@ -54,15 +54,15 @@ def finish(stream: Path, contents: Contents, file_format: FileFormat) -> Path:
         else:
             groups = _groups(batches_read, rows, COPIED_ROWS)
             _write_arrow(temporary, contents.schema, groups)
-        _sync(temporary)
+        sync(temporary)
         temporary.rename(target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             folder.rmdir()
         raise
-    _sync(folder)
-    _sync(directory)
+    sync(folder)
+    sync(directory)
     return target
 
 
@@ -121,11 +121,3 @@ def _write_parquet(path: Path, schema: pa.Schema, groups: Iterator[pa.Table]) ->
         for table in groups:
             out.write_table(table, row_group_size=table.num_rows)
             del table
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
