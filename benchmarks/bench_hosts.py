@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3, help="pairs of runs; 0: no cost [3]")
     parser.add_argument("--scratch", metavar="DIR", help="where corpus and Arrow files go")
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
-    parser.add_argument("--write-docs", action="store_true", help="update docs/trajectories.md")
+    parser.add_argument("--write-docs", action="store_true", help="update docs/hosts.md")
     args = parser.parse_args()
     try:
         result = measure(args)
@@ -114,7 +114,7 @@ def main() -> None:
         if args.write_docs:
             logs = " --logs DIR" if args.logs else ""
             command = f".venv/bin/python -m benchmarks.bench_hosts{logs} --write-docs"
-            write_section("trajectories.md", "bench_hosts", command, text)
+            write_section("hosts.md", "bench_hosts", command, text)
     except (RuntimeError, OSError) as error:
         sys.exit(f"bench_hosts: {error}")
 
