@@ -29,7 +29,7 @@ Floats = npt.NDArray[np.float64]
 _TEST: Final = re.compile(
     r"(?:^|/)(?:tests?|__tests__|specs?|testing|testdata|fixtures?|mocks?)/"
     r"|(?:^|/)(?:test_[^/]*|conftest\.py|[^/]*[._-](?:tests?|spec)\.\w+"
-    r"|[^/]*(?:Tests?|TestCase|Spec|Suite)\.\w+)$"
+    r"|[^/]*(?:Tests?|TestCase)\.\w+|[^/]*Spec\.(?:groovy|kt|scala|swift)|[^/]*Suite\.scala)$"
 )
 _EXAMPLE: Final = re.compile(
     r"(?:^|/)(?:_?examples?|samples?|demos?|docs?|docs?_src|_?compat|legacy|deprecated)/"

@@ -70,7 +70,7 @@ class Searcher:
         dense = self._dense(vector)
         lexical = self.index.bm25([hashed(term) for term in question.terms])
         allowed = self._allowed(glob, language)
-        chosen = self._candidates(question, dense, lexical, allowed)
+        chosen = self._candidates(question, dense, lexical, allowed, top_k)
         return self._answer(question, chosen, dense, lexical, top_k, self._weights)
 
     def similar(self, path: str, line: int, *, top_k: int = 5) -> Answer | None:
@@ -88,7 +88,7 @@ class Searcher:
         allowed = self._allowed(None, None)
         allowed[number] = False
         question = Question("", False, (), ())
-        chosen = self._candidates(question, dense, lexical, allowed)
+        chosen = self._candidates(question, dense, lexical, allowed, top_k)
         weights = Weights(
             coherence=0, test=1, example=1, reexport=1, declaration=1, prose=1, further=1
         )
@@ -115,14 +115,17 @@ class Searcher:
         return allowed & keep[self.index.file_of]
 
     def _candidates(
-        self, question: Question, dense: Float32, lexical: Float64, allowed: Bools
+        self, question: Question, dense: Float32, lexical: Float64, allowed: Bools, top_k: int
     ) -> Int64:
         """Rows that the ranking looks at, ascending."""
-        chosen = [self._best(dense, allowed), self._best(lexical, allowed)]
+        most = max(_CANDIDATES, top_k)
+        every = np.flatnonzero(allowed)
+        chosen = [
+            self._best(scores, every[scores[every] > 0], most) for scores in (dense, lexical)
+        ]
         for name in question.names:
             rows, _ = self.index.postings(hashed_name(name))
-            rows = rows[allowed[rows]]
-            chosen.append(rows[np.argsort(-lexical[rows], kind="stable")[:_DEFINITIONS]])
+            chosen.append(self._best(lexical, rows[allowed[rows]], _DEFINITIONS))
         return np.unique(np.concatenate(chosen))
 
     def _answer(
@@ -147,15 +150,14 @@ class Searcher:
         )
         return Answer([_result(row, score, lines.text(row)) for row, score in shown], stale)
 
-    def _best(self, scores: Float32 | Float64, allowed: Bools) -> Int64:
-        """The rows with the highest scores above 0; of equal ones the first by path and line."""
-        rows = np.flatnonzero(allowed & (scores > 0))
-        if len(rows) <= _CANDIDATES:
+    def _best(self, scores: Float32 | Float64, rows: Int64, most: int) -> Int64:
+        """Of some rows those with the highest scores; of equal ones the first by path and line."""
+        if len(rows) <= most:
             return rows
         found = scores[rows]
-        least = np.partition(found, -_CANDIDATES)[-_CANDIDATES]
+        least = np.partition(found, -most)[-most]
         above, equal = rows[found > least], rows[found == least]
-        room = _CANDIDATES - len(above)
+        room = most - len(above)
         if len(equal) > room:
             equal = equal[np.argsort(self.index.place[equal])[:room]]
         return np.concatenate((above, equal))
