@@ -76,7 +76,8 @@ class MiniLM:
                 show_progress_bar=False,
                 convert_to_tensor=True,
             )
-        return found.float().numpy()
+        vectors: npt.NDArray[np.float32] = found.float().numpy()
+        return vectors
 
     def _loaded(self) -> SentenceTransformer:
         if self._model is None:

@@ -23,7 +23,8 @@ from pipeline.codesearch.ranking import RANKING, Weights
 from pipeline.codesearch.terms import distinct, hashed, hashed_name, terms
 
 _CANDIDATES: Final = 100
-"""The best by meaning and the best by words, each, that the ranking looks at."""
+"""The best by meaning and the best by words, each, that the ranking looks at: as many however many
+are asked for, so that the first ten of a hundred are the same ten."""
 _DEFINITIONS: Final = 50
 """Definitions of a name that it looks at besides."""
 _TELLING: Final = 32
@@ -70,7 +71,7 @@ class Searcher:
         dense = self._dense(vector)
         lexical = self.index.bm25([hashed(term) for term in question.terms])
         allowed = self._allowed(glob, language)
-        chosen = self._candidates(question, dense, lexical, allowed, top_k)
+        chosen = self._candidates(question, dense, lexical, allowed)
         return self._answer(question, chosen, dense, lexical, top_k, self._weights)
 
     def similar(self, path: str, line: int, *, top_k: int = 5) -> Answer | None:
@@ -88,7 +89,7 @@ class Searcher:
         allowed = self._allowed(None, None)
         allowed[number] = False
         question = Question("", False, (), ())
-        chosen = self._candidates(question, dense, lexical, allowed, top_k)
+        chosen = self._candidates(question, dense, lexical, allowed)
         weights = Weights(
             coherence=0, test=1, example=1, reexport=1, declaration=1, prose=1, further=1
         )
@@ -115,13 +116,13 @@ class Searcher:
         return allowed & keep[self.index.file_of]
 
     def _candidates(
-        self, question: Question, dense: Float32, lexical: Float64, allowed: Bools, top_k: int
+        self, question: Question, dense: Float32, lexical: Float64, allowed: Bools
     ) -> Int64:
         """Rows that the ranking looks at, ascending."""
-        most = max(_CANDIDATES, top_k)
         every = np.flatnonzero(allowed)
         chosen = [
-            self._best(scores, every[scores[every] > 0], most) for scores in (dense, lexical)
+            self._best(scores, every[scores[every] > 0], _CANDIDATES)
+            for scores in (dense, lexical)
         ]
         for name in question.names:
             rows, _ = self.index.postings(hashed_name(name))
