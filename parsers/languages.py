@@ -9,10 +9,11 @@ _SUFFIXES: Final = {
     "ada": "adb ads ada",
     "asciidoc": "adoc asciidoc",
     "assembly": "s asm",
+    "astro": "astro",
     "awk": "awk",
     "batch": "bat cmd",
     "c": "c h",
-    "c++": "cc cpp cxx c++ hh hpp hxx h++ ipp inl tcc cppm ixx cu cuh ino",
+    "c++": "cc cpp cxx c++ hh hpp hxx h++ ipp inl tcc cppm ixx cu cuh ino tpp",
     "c#": "cs csx",
     "clojure": "clj cljs cljc edn",
     "cmake": "cmake",
@@ -32,12 +33,13 @@ _SUFFIXES: Final = {
     "fish": "fish",
     "fortran": "f f90 f95 f03 f08 for",
     "gleam": "gleam",
+    "glsl": "glsl vert frag comp geom hlsl wgsl metal",
     "go": "go",
     "gradle": "gradle",
     "graphql": "graphql gql",
     "groovy": "groovy",
     "haskell": "hs lhs hsc",
-    "html": "html htm xhtml j2 jinja jinja2 erb ejs hbs mustache twig",
+    "html": "html htm xhtml j2 jinja jinja2 erb ejs hbs mustache twig eex heex leex cshtml razor",
     "ini": "ini cfg conf properties",
     "java": "java",
     "javascript": "js mjs cjs jsx es6",
@@ -84,6 +86,7 @@ _SUFFIXES: Final = {
     "visual basic": "vb bas",
     "vue": "vue",
     "yaml": "yaml yml",
+    "yacc": "y yy l ll",
     "zig": "zig zon",
 }
 _WORDS: Final = {
@@ -137,6 +140,7 @@ _BY_SUFFIX: Final = {
 }
 _INTERPRETERS: Final = {
     "ash": "shell",
+    "astro": "astro",
     "awk": "awk",
     "bash": "shell",
     "bun": "javascript",
