@@ -86,7 +86,7 @@ _SUFFIXES: Final = {
     "visual basic": "vb bas",
     "vue": "vue",
     "yaml": "yaml yml",
-    "yacc": "y yy l ll",
+    "yacc": "y yy l",
     "zig": "zig zon",
 }
 _WORDS: Final = {
