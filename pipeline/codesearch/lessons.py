@@ -18,7 +18,7 @@ from pipeline.codesearch.walk import Found
 _HELD_OUT: Final = 4
 """One docstring of so many is never learnt from."""
 _MOST_FILES: Final = 400
-"""That are read for the sake of what is not new."""
+"""That are read of those that changed, and of the others."""
 
 
 class Lesson(NamedTuple):
@@ -45,11 +45,12 @@ def gather(root: Path, files: Iterable[FileEntry], changed: set[str], *, most: i
     """At most `most` of each kind, drawn by the files' own digests: the same files, the same."""
     taught = [file for file in files if file.language in LANGUAGES]
     taught.sort(key=lambda file: file.digest)
-    rest = [file for file in taught if file.path not in changed]
-    rest = Random(0).sample(rest, min(_MOST_FILES, len(rest)))
     new, old = (
-        [lesson for file in some for lesson in _of_file(root, file)]
-        for some in ([file for file in taught if file.path in changed], rest)
+        [lesson for file in _drawn(some) for lesson in _of_file(root, file)]
+        for some in (
+            [file for file in taught if file.path in changed],
+            [file for file in taught if file.path not in changed],
+        )
     )
     kinds = (
         [lesson for lesson in new if not lesson.held_out],
@@ -57,6 +58,10 @@ def gather(root: Path, files: Iterable[FileEntry], changed: set[str], *, most: i
         [lesson for lesson in (*old, *new) if lesson.held_out],
     )
     return Lessons(*(Random(0).sample(kind, min(most, len(kind))) for kind in kinds))
+
+
+def _drawn(files: list[FileEntry]) -> list[FileEntry]:
+    return Random(0).sample(files, min(_MOST_FILES, len(files)))
 
 
 def _of_file(root: Path, file: FileEntry) -> Iterable[Lesson]:
