@@ -45,7 +45,7 @@ def tune(
         sums = sums.index_add(0, of_text, vectors * weight.unsqueeze(1))  # (N, dim)
         logits = functional.normalize(sums, dim=1) @ vectors_of_code.T * _SCALE  # (N, C)
         loss = functional.cross_entropy(logits, answers) + _TIE * change.square().sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation there
         optimiser.step()
     learnt: Floats = change.detach().numpy()
     return learnt

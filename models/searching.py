@@ -170,6 +170,7 @@ class SearchEngine:
 
 def _read(data: bytes) -> SearchWeights:
     """Raises KeyError, ValueError, SafetensorError."""
+    # safetensors has no annotation there.
     tensors: dict[str, dict[str, Any]] = dict(deserialize(data))  # type: ignore[no-untyped-call]
     table = np.frombuffer(tensors[TABLE]["data"], np.int8).reshape(tensors[TABLE]["shape"])
     learnt = 4 * _floats(tensors["search.weight"])

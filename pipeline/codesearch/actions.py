@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from pipeline.codesearch.index import Index
 from pipeline.codesearch.indexing import Indexer, Progress, Report
 from pipeline.codesearch.learnt import with_learnt
 from pipeline.codesearch.lock import LOCK
-from pipeline.codesearch.manifest import FRESH, MANIFEST, read_manifest
+from pipeline.codesearch.manifest import FRESH, MANIFEST, SEGMENT, read_manifest
 from pipeline.codesearch.parts import BusyIndexError, CodeIndexError
 from pipeline.codesearch.place import root_of, root_said
 from pipeline.codesearch.search import Searcher
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from pipeline.codesearch.learning import Outcome
 
 _RETRY_S = 0.2
-_SEGMENT = re.compile(r"segment-\d+$")
 
 
 class Done(NamedTuple):
@@ -158,5 +156,7 @@ def _keep_out_of_git(folder: Path) -> None:
 
     Only where there is none yet and nothing else, but for what a killed writer has left.
     """
-    if all(path.name in (LOCK, FRESH) or _SEGMENT.match(path.name) for path in folder.iterdir()):
+    if all(
+        path.name in (LOCK, FRESH) or SEGMENT.fullmatch(path.name) for path in folder.iterdir()
+    ):
         (folder / ".gitignore").write_text("*\n")

@@ -5,6 +5,7 @@ It takes its place by a rename: a reader sees the old index or the new one.
 
 from __future__ import annotations
 
+import re
 import zlib
 from pathlib import Path
 
@@ -18,6 +19,8 @@ SCHEMA = "ltt-stream/code-index/1"
 """Another one whenever files are cut, split into terms or encoded otherwise: rows of two ways
 do not go into one index."""
 MANIFEST = "manifest.json"
+SEGMENT = re.compile(r"segment-(\d+)")
+"""What a segment's folder is called."""
 FRESH = f".{MANIFEST}.new"
 """What becomes the manifest by its renaming."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from pipeline.codesearch.entries import (
 from pipeline.codesearch.lock import Lock
 from pipeline.codesearch.manifest import (
     FRESH,
+    SEGMENT,
     Manifest,
     SegmentEntry,
     check_settings,
@@ -32,8 +32,6 @@ from pipeline.codesearch.manifest import (
 from pipeline.codesearch.parts import CodeIndexError
 from pipeline.codesearch.segment import Segment
 from pipeline.codesearch.tiers import choose
-
-_SEGMENT = re.compile(r"segment-(\d+)")
 
 
 class Writer:
@@ -79,7 +77,7 @@ class Writer:
         sync(folder.parent)
         lock = Lock(folder)
         try:
-            names = [_SEGMENT.fullmatch(path.name) for path in folder.iterdir()]
+            names = [SEGMENT.fullmatch(path.name) for path in folder.iterdir()]
             taken = [int(name[1]) for name in names if name]
             generation, following = 0, 1 + max(taken, default=0)
             try:
@@ -243,5 +241,5 @@ class Writer:
         """Remove the segments that the manifest does not name; readers keep what they have."""
         (self._folder / FRESH).unlink(missing_ok=True)
         for path in self._folder.iterdir():
-            if _SEGMENT.fullmatch(path.name) and path.name not in self._segments:
+            if SEGMENT.fullmatch(path.name) and path.name not in self._segments:
                 shutil.rmtree(path, ignore_errors=True)
